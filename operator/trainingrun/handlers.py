@@ -1,4 +1,4 @@
-"""The only file with kopf decorators: objects that the watches show go into the cache, their keys into the queue."""
+"""The only file with kopf decorators: what the watches show goes to the operator."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any
 import kopf
 
 from trainingrun.api.names import GROUP, LABEL_STAGE, PLURAL, VERSION
-from trainingrun.api.run import Run
-from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.operator import Operator
 from trainingrun.kube.client import USER_AGENT
 
@@ -49,27 +47,15 @@ def make_registry(operator: Operator) -> kopf.OperatorRegistry:
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def on_run(event: kopf.RawEvent, **_: Any) -> None:
-        run = Run.from_object(event["object"])
-        if event["type"] == "DELETED":
-            operator.forget(run)
-        elif operator.cache.put_run(run):
-            operator.queue.add(run.key)
+        operator.saw_run(event["type"], event["object"])
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     async def on_job(event: kopf.RawEvent, **_: Any) -> None:
-        job = JobView.from_object(event["object"])
-        if job is None:
-            return
-        (operator.cache.drop_job if event["type"] == "DELETED" else operator.cache.put_job)(job)
-        operator.queue.add(job.run_key)
+        operator.saw_job(event["type"], event["object"])
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
-        pod = PodView.from_object(event["object"])
-        if pod is None:
-            return
-        (operator.cache.drop_pod if event["type"] == "DELETED" else operator.cache.put_pod)(pod)
-        operator.queue.add(pod.run_key)
+        operator.saw_pod(event["type"], event["object"])
 
     return registry
 

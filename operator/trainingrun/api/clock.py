@@ -1,8 +1,25 @@
-"""Times as the API writes them: RFC 3339, UTC, whole seconds."""
+"""Times as the API writes them: RFC 3339, UTC, whole seconds; and the clocks that a process reads."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clocks of a process: `now` is what time the node has, `monotonic` seconds that only ever go forward.
+
+    Timers are those of the event loop, which has to go as fast as `monotonic`.
+    """
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+SYSTEM = Clock()
 
 
 def to_text(moment: datetime) -> str:

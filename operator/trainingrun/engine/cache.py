@@ -8,10 +8,10 @@ while the cache holds that run, by UID.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.crowds import Crowds
@@ -23,7 +23,7 @@ REMEMBERED_SECONDS: Final = 600.0  # longer than any call or listing lasts
 class Cache:
     """Runs, Jobs and Pods, with progress and warning Events of attempts in flight."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, clock: Clock = SYSTEM) -> None:
         self.runs: dict[str, Run] = {}
         self.jobs: dict[str, dict[str, JobView]] = {}
         self.pods: dict[str, dict[str, PodView]] = {}
@@ -33,7 +33,7 @@ class Cache:
         self.crowds = Crowds()
         self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
         self._deleted_before: set[str] = set()
-        self._clock, self._turned_at = clock, clock()
+        self._clock, self._turned_at = clock, clock.monotonic()
 
     def put_run(self, run: Run) -> bool:
         """Store a run unless a newer version is known or it was deleted; return whether this version is news.
@@ -174,9 +174,9 @@ class Cache:
             self.drop_run(run.key, uid=run.uid)
 
     def _record_deletion(self, uid: str) -> None:
-        if self._clock() - self._turned_at > REMEMBERED_SECONDS:
+        if self._clock.monotonic() - self._turned_at > REMEMBERED_SECONDS:
             self._deleted, self._deleted_before = set(), self._deleted
-            self._turned_at = self._clock()
+            self._turned_at = self._clock.monotonic()
         self._deleted.add(uid)
 
     def _is_deleted(self, uid: str) -> bool:

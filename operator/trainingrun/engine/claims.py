@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
-from collections.abc import Callable
 from typing import Any, Final
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.names import LEASE
 from trainingrun.engine.lease import Record
 from trainingrun.kube.client import MERGE_PATCH, Api
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 class Claims:
     """The Leases of operators for single namespaces, as last read."""
 
-    def __init__(self, api: Api, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Api, *, clock: Clock = SYSTEM) -> None:
         self._api, self._clock = api, clock
         self._records: dict[str, Record] = {}  # by namespace
         self._write_until = -math.inf
@@ -43,11 +42,11 @@ class Claims:
 
     def seconds_left(self) -> float:
         """Time for which `holders` is certainly complete; writes to all other namespaces must end within it."""
-        return self._write_until - self._clock()
+        return self._write_until - self._clock.monotonic()
 
     async def read(self) -> None:
         """Read all Leases; namespaces whose Lease has become stale are no longer left to its holder."""
-        began = self._clock()
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 records = [record for record in await self._list() if record.used]
@@ -57,12 +56,12 @@ class Claims:
         self._records |= read
         self._write_until = began + WRITE_SECONDS
         for namespace, record in list(self._records.items()):
-            if record.stale(self._clock()) and (namespace not in read or await self._clear(record)):
+            if record.stale(self._clock.monotonic()) and (namespace not in read or await self._clear(record)):
                 del self._records[namespace]
 
     async def _list(self) -> list[Record]:
         found = list_all(self._api, "Lease", namespace=None, fields=f"metadata.name={LEASE}")
-        return [Record(lease, seen_at=self._clock()) async for lease in found]
+        return [Record(lease, seen_at=self._clock.monotonic()) async for lease in found]
 
     async def _clear(self, record: Record) -> bool:
         """Clear a stale Lease; False if its holder has come back meanwhile."""

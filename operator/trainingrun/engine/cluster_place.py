@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.engine.claims import READ_SECONDS, Claims
 from trainingrun.engine.lease import Lease
 from trainingrun.engine.lister import Lister
@@ -20,8 +21,16 @@ log = logging.getLogger(__name__)
 class ClusterPlace(Place):
     """All namespaces without the claimed ones, whose runs are only observed."""
 
-    def __init__(self, *, lease: Lease, lister: Lister, claims: Claims, changed: Callable[[str | None], None]) -> None:
-        super().__init__(None, lease=lease, lister=lister, changed=changed)
+    def __init__(
+        self,
+        *,
+        lease: Lease,
+        lister: Lister,
+        claims: Claims,
+        changed: Callable[[str | None], None],
+        clock: Clock = SYSTEM,
+    ) -> None:
+        super().__init__(None, lease=lease, lister=lister, changed=changed, clock=clock)
         self._claims = claims
         self._left: set[str] = set()  # claimed, or not listed since they were
 
@@ -70,7 +79,7 @@ class ClusterPlace(Place):
         """List namespaces that are no longer claimed, then serve them."""
         while True:
             await asyncio.sleep(TAKE_OVER_SECONDS)
-            for namespace in self._left - self._claims.holders.keys():
+            for namespace in sorted(self._left - self._claims.holders.keys()):
                 if await self._list(namespace) and namespace not in self._claims.holders:
                     log.warning("namespace %s is served: no other operator holds its Lease any more", namespace)
                     self._left.discard(namespace)

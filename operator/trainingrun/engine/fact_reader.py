@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.run import Run
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import Document
@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 class FactReader:
     """Joins what the watches show with a run's document, and with specs of Jobs that are not in its status."""
 
-    def __init__(self, api: Api, *, cache: Cache, memories: Memories, nodes: NodeReader) -> None:
+    def __init__(self, api: Api, *, cache: Cache, memories: Memories, nodes: NodeReader, clock: Clock = SYSTEM) -> None:
         self._api, self._cache, self._memories, self._nodes = api, cache, memories, nodes
+        self._clock = clock
 
     def begin(self, run: Run) -> None:
         """Start a reconcile: whatever was read before may have changed, and Jobs of others come and go."""
@@ -77,7 +78,7 @@ class FactReader:
         Returns whether there is a new one. Warnings that cannot be read hold nothing up.
         """
         found = False
-        for uid in self._memories.of(run).warnings_to_read(uids, now=time.monotonic()):
+        for uid in self._memories.of(run).warnings_to_read(uids, now=self._clock.monotonic()):
             try:
                 hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             except KubeError as error:

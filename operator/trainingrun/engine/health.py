@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.names import Phase
 from trainingrun.engine import metrics
 from trainingrun.engine.cache import Cache
@@ -23,8 +23,8 @@ MAX_HEARTBEAT_AGE_SECONDS: Final = 60.0
 class Health:
     """HTTP server of /healthz, /readyz and /metrics."""
 
-    def __init__(self, *, port: int) -> None:
-        self._port = port
+    def __init__(self, *, port: int, clock: Clock = SYSTEM) -> None:
+        self._port, self._clock = port, clock
         self._runner: web.AppRunner | None = None
         self._parts: tuple[Cache, WorkQueue, Reconciler, Scope] | None = None
         self.waiting_for = "the API server"
@@ -55,7 +55,7 @@ class Health:
     async def _healthz(self, _request: web.Request) -> web.Response:
         if self._parts is None:
             return web.Response(text="starting\n")
-        age = time.monotonic() - self._parts[2].heartbeat
+        age = self._clock.monotonic() - self._parts[2].heartbeat
         if age > MAX_HEARTBEAT_AGE_SECONDS:
             return web.Response(status=503, text=f"the queue was not served for {age:.0f} s\n")
         return web.Response(text="ok\n")
@@ -71,7 +71,7 @@ class Health:
         if self._parts is not None:
             cache, queue, reconciler, scope = self._parts
             metrics.QUEUE_DEPTH.set(len(queue))
-            metrics.HEARTBEAT_AGE.set(time.monotonic() - reconciler.heartbeat)
+            metrics.HEARTBEAT_AGE.set(self._clock.monotonic() - reconciler.heartbeat)
             scope.measure()
             served = [run for run in cache.runs.values() if scope.serves(run.namespace)]
             phases = Counter(str(run.status.get("phase", Phase.PENDING)) for run in served)

@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.settings import Settings
 from trainingrun.kube.client import MERGE_PATCH, Api
 from trainingrun.kube.errors import ConflictError, KubeError, NotFoundError, RefusedError
@@ -24,6 +22,7 @@ LEASE_SECONDS: Final = 30
 RENEW_SECONDS: Final = 10.0
 RENEW_AGAIN_SECONDS: Final = 2.0  # after a renewal that got no answer
 CALL_SECONDS: Final = 5.0
+RELEASE_TRIES: Final = 3
 WRITE_SECONDS: Final = 25.0  # from the start of a renewal: writes of this process end five seconds before the Lease
 # Whoever may write Leases in a namespace, as users with `edit`, may write anything into this one.
 MAX_HOLDER: Final = 253  # characters
@@ -66,9 +65,7 @@ class Record:
 class Lease:
     """One Lease, as the process that holds it or wants to hold it sees it."""
 
-    def __init__(
-        self, api: Api, *, namespace: str, name: str, settings: Settings, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, api: Api, *, namespace: str, name: str, settings: Settings, clock: Clock = SYSTEM) -> None:
         self._api, self._clock = api, clock
         self._name, self._text = name, f"Lease {namespace}/{name}"
         self._holder = f"{settings.pod_namespace}/{settings.pod_name}"
@@ -102,25 +99,25 @@ class Lease:
 
     def settle(self) -> None:
         """Record, with the next renewal, that the operators which served before have stopped."""
-        self._acquired = _now()
+        self._acquired = self._now()
 
     def seconds_left(self) -> float:
         """Time for which this process certainly holds the Lease; writes must end within it."""
-        return self._write_until - self._clock() if self.held else 0.0
+        return self._write_until - self._clock.monotonic() if self.held else 0.0
 
     async def take(self) -> bool:
         """Take the Lease unless another operator holds it."""
-        began = self._clock()
+        began = self._clock.monotonic()
         try:
             lease = await self._call("GET", f"{self._path}/{self._name}")
         except NotFoundError:
             self._seen, self._acquired = None, ""
             return await self._write("POST", self._path, self._meta, began=began)
-        record = self._seen = Record(lease, seen_at=self._clock()).since(self._seen)
-        if self.other_holder and not record.stale(self._clock()):
+        record = self._seen = Record(lease, seen_at=self._clock.monotonic()).since(self._seen)
+        if self.other_holder and not record.stale(self._clock.monotonic()):
             return False
         if not self.held:
-            self._acquired = _now() if record.settled else ""
+            self._acquired = self._now() if record.settled else ""
         return await self._patch(began)
 
     async def keep(self) -> None:
@@ -146,19 +143,26 @@ class Lease:
         if not self.held:
             return
         self.held = False
+        for _ in range(RELEASE_TRIES):
+            try:
+                await self._clear()
+            except ConflictError:
+                continue  # a renewal that was cancelled has arrived after all
+            except KubeError as error:
+                log.info("could not release %s: %s", self, error)
+            return
+
+    async def _clear(self) -> None:
         path = f"{self._path}/{self._name}"
-        try:
-            record = Record(await self._call("GET", path), seen_at=self._clock())
-            if record.holder == self._holder:
-                spec = {"holderIdentity": "", "renewTime": _now()}
-                await self._call("PATCH", path, {"metadata": {"resourceVersion": record.version}, "spec": spec})
-        except KubeError as error:
-            log.info("could not release %s: %s", self, error)
+        record = Record(await self._call("GET", path), seen_at=self._clock.monotonic())
+        if record.holder == self._holder:
+            spec = {"holderIdentity": "", "renewTime": self._now()}
+            await self._call("PATCH", path, {"metadata": {"resourceVersion": record.version}, "spec": spec})
 
     async def _renew(self) -> None:
         try:
             # Something else may have changed the Lease: after a conflict it is read again.
-            if not (await self._patch(self._clock()) or await self.take()):
+            if not (await self._patch(self._clock.monotonic()) or await self.take()):
                 raise LostLeaseError(f"{self} was taken by {self.other_holder or 'another operator'}")
         except NotFoundError:
             raise LostLeaseError(f"{self} was deleted") from None
@@ -169,14 +173,14 @@ class Lease:
         return await self._write("PATCH", f"{self._path}/{self._name}", meta, began=began)
 
     async def _write(self, method: str, path: str, meta: dict[str, Any], *, began: float) -> bool:
-        spec = {"holderIdentity": self._holder, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": _now()}
+        spec = {"holderIdentity": self._holder, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": self._now()}
         if self._acquired:
             spec["acquireTime"] = self._acquired
         try:
             lease = await self._call(method, path, {"metadata": meta, "spec": spec})
         except ConflictError:
             return False
-        self._seen = Record(lease, seen_at=self._clock())
+        self._seen = Record(lease, seen_at=self._clock.monotonic())
         self.held, self._write_until = True, began + WRITE_SECONDS
         return True
 
@@ -189,6 +193,5 @@ class Lease:
         except TimeoutError:
             raise KubeError(f"{method} {path}: no answer in {CALL_SECONDS:.0f} s") from None
 
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    def _now(self) -> str:
+        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

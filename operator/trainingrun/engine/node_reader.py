@@ -7,11 +7,11 @@ that part stays unknown, which is no error. A cluster that is too large is not r
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.domain.nodes import Node, Nodes, requests_of
 from trainingrun.domain.observe import PodView
 from trainingrun.domain.room import largest_node
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 class NodeReader:
     """Shared by all runs of a process; `known` is what was read last."""
 
-    def __init__(self, api: Api, *, allowed: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._api, self._allowed, self._monotonic = api, allowed, monotonic
+    def __init__(self, api: Api, *, allowed: bool, clock: Clock = SYSTEM) -> None:
+        self._api, self._allowed, self._clock = api, allowed, clock
         self.known = Nodes()
         self._read_at: dict[str, float] = {}  # by node, and of all nodes under an empty name
 
@@ -47,7 +47,7 @@ class NodeReader:
 
     def _must_read(self, name: str) -> bool:
         """Return whether something was not read for a while, and note that it is read now."""
-        now = self._monotonic()
+        now = self._clock.monotonic()
         self._read_at = {known: at for known, at in self._read_at.items() if now - at < KNOWN_SECONDS}
         return name not in self._read_at and self._read_at.setdefault(name, now) == now
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 from trainingrun.api.names import AGENT_PORT, GROUP, PLURAL
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
+from trainingrun.domain.observe import JobView, PodView
 from trainingrun.engine.board_watch import BoardWatch
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.health import Health
 from trainingrun.engine.lister import Lister
+from trainingrun.engine.outside import Outside
 from trainingrun.engine.progress_puller import ProgressPuller
 from trainingrun.engine.reconciler import HEARTBEAT, Reconciler
 from trainingrun.engine.scope import Scope
@@ -28,6 +29,7 @@ from trainingrun.kube.fence import FencedApi
 
 WORKERS: Final = 16
 HEARTBEAT_SECONDS: Final = 5.0
+DELETED: Final = "DELETED"
 START_RETRY_SECONDS: Final = 2.0
 log = logging.getLogger(__name__)
 
@@ -35,10 +37,12 @@ log = logging.getLogger(__name__)
 class Operator:
     """Cache, queue, workers and their helpers for one event loop."""
 
-    def __init__(self, settings: Settings, *, agent_port: int = AGENT_PORT) -> None:
+    def __init__(self, settings: Settings, *, agent_port: int = AGENT_PORT, outside: Outside | None = None) -> None:
         self._settings, self._agent_port = settings, agent_port
-        self.cache, self.queue = Cache(), WorkQueue()
-        self._health = Health(port=settings.port)
+        self._outside = outside or Outside()
+        clock = self._outside.clock
+        self.cache, self.queue = Cache(clock=clock), WorkQueue(jitter=self._outside.jitter)
+        self._health = Health(port=settings.port, clock=clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._served = asyncio.Event()
         self._api: Api | None = None
@@ -53,18 +57,30 @@ class Operator:
 
     async def start(self) -> None:
         """Connect and start to work; return when the first namespace has been listed and is served."""
-        await self._health.start()
-        self._api = await Api.connect()
+        if self._outside.serves_probes:
+            await self._health.start()
+        clock = self._outside.clock
+        self._api = await self._outside.connect()
         lister = Lister(self._api, cache=self.cache)
         await self._wait_for_custom_resource(lister)
-        scope = self._scope = Scope(self._api, settings=self._settings, lister=lister, changed=self._changed)
-        self._puller = ProgressPuller(self._api, cache=self.cache, queue=self.queue, port=self._agent_port)
+        scope = self._scope = Scope(
+            self._api, settings=self._settings, lister=lister, changed=self._changed, clock=clock
+        )
+        self._puller = ProgressPuller(
+            self._api,
+            cache=self.cache,
+            queue=self.queue,
+            agents=self._outside.agents,
+            port=self._agent_port,
+            clock=clock,
+        )
         self._reconciler = Reconciler(
             FencedApi(self._api, scope.seconds_left),
             cache=self.cache,
             queue=self.queue,
             puller=self._puller,
             settings=self._settings,
+            clock=clock,
         )
         for number in range(WORKERS):
             self._start_task(self.queue.work(self._handle), name=f"worker {number}")
@@ -90,10 +106,28 @@ class Operator:
             await self._api.close()
         await self._health.stop()
 
-    def forget(self, run: Run) -> None:
-        """Remove a deleted run from the cache and end its work."""
-        self.cache.drop_run(run.key, uid=run.uid)
-        self.queue.add(run.key)
+    def saw_run(self, change: str | None, body: Mapping[str, Any]) -> None:
+        """Take what the watch of TrainingRuns shows; `change` is the type of its event, None in a listing."""
+        run = Run.from_object(body)
+        if change == DELETED:
+            self.cache.drop_run(run.key, uid=run.uid)
+            self.queue.add(run.key)
+        elif self.cache.put_run(run):
+            self.queue.add(run.key)
+
+    def saw_job(self, change: str | None, body: Mapping[str, Any]) -> None:
+        """Take what the watch of Jobs shows."""
+        job = JobView.from_object(body)
+        if job is not None:
+            (self.cache.drop_job if change == DELETED else self.cache.put_job)(job)
+            self.queue.add(job.run_key)
+
+    def saw_pod(self, change: str | None, body: Mapping[str, Any]) -> None:
+        """Take what the watch of Pods shows."""
+        pod = PodView.from_object(body)
+        if pod is not None:
+            (self.cache.drop_pod if change == DELETED else self.cache.put_pod)(pod)
+            self.queue.add(pod.run_key)
 
     async def _handle(self, key: str) -> None:
         """Reconcile a run where this process serves; elsewhere the run is only observed."""
@@ -115,7 +149,7 @@ class Operator:
 
     def _start_task(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_exit_with)
+        task.add_done_callback(self._exit_with)
         self._tasks.append(task)
 
     async def _beat(self) -> None:
@@ -135,11 +169,10 @@ class Operator:
             log.warning("waiting for %s", self._health.waiting_for)
             await asyncio.sleep(START_RETRY_SECONDS)
 
-
-def _exit_with(task: asyncio.Task[None]) -> None:
-    """Exit when a task has ended by itself: without it the process only seems alive; the kubelet starts a new one."""
-    if task.cancelled():
-        return
-    log.critical("task %s ended", task.get_name(), exc_info=task.exception())
-    logging.shutdown()
-    os._exit(1)
+    def _exit_with(self, task: asyncio.Task[None]) -> None:
+        """Exit when a task has ended by itself: without it the process only seems alive; a new one will be started."""
+        if task.cancelled():
+            return
+        log.critical("task %s ended", task.get_name(), exc_info=task.exception())
+        logging.shutdown()
+        self._outside.exit(1)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Final
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.engine.claims import SETTLE_SECONDS
 from trainingrun.engine.lease import Lease, LostLeaseError
 from trainingrun.engine.lister import Lister
@@ -40,13 +40,19 @@ class Place:
     """One namespace, or with None the whole cluster. `changed` is called when it begins or ends to be served."""
 
     def __init__(
-        self, namespace: str | None, *, lease: Lease, lister: Lister, changed: Callable[[str | None], None]
+        self,
+        namespace: str | None,
+        *,
+        lease: Lease,
+        lister: Lister,
+        changed: Callable[[str | None], None],
+        clock: Clock = SYSTEM,
     ) -> None:
         self.namespace = namespace
         self.name = f"namespace {namespace}" if namespace else "the whole cluster"
         self.state, self.why = State.STARTING, "it has not been listed yet"
         self.lease, self._lister, self._changed = lease, lister, changed
-        self._said_at = 0.0
+        self._clock, self._said_at = clock, 0.0
 
     def serves(self, _namespace: str) -> bool:
         """Whether this process decides about the runs of one of its namespaces."""
@@ -117,7 +123,7 @@ class Place:
 
     def _leave(self, state: State, why: str) -> None:
         """Serve the place no longer; a reason that stays the same is logged again only now and then."""
-        moment = time.monotonic()
+        moment = self._clock.monotonic()
         if (state, why) != (self.state, self.why) or moment - self._said_at > SAY_AGAIN_SECONDS:
             self._said_at = moment
             log.warning("%s is not served: %s", self.name, why)

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-import aiohttp
-
 from trainingrun.api import bounded_json
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.names import AGENT, AGENT_PORT, SUPPORTED_CONTRACTS
 from trainingrun.domain.observe import PodView
+from trainingrun.engine.agents import MAX_BYTES, Agents
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.workqueue import WorkQueue
 from trainingrun.kube import objects
@@ -25,8 +24,6 @@ from trainingrun.kube.client import Api
 from trainingrun.kube.errors import KubeError
 
 PULL_SECONDS: Final = 2.0
-TIMEOUT_SECONDS: Final = 2.0
-MAX_BYTES: Final = 16 * 1024
 FALLBACK_AFTER_SECONDS: Final = 20.0
 FALLBACK_SECONDS: Final = 60.0
 LOG_MARK: Final = "progress {"
@@ -36,10 +33,19 @@ log = logging.getLogger(__name__)
 class ProgressPuller:
     """Keeps `cache.progress` up to date for the runs that `watch` names."""
 
-    def __init__(self, api: Api, *, cache: Cache, queue: WorkQueue, port: int = AGENT_PORT) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        cache: Cache,
+        queue: WorkQueue,
+        agents: Agents,
+        port: int = AGENT_PORT,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._api, self._cache, self._queue, self._port = api, cache, queue, port
+        self._agents, self._clock = agents, clock
         self._tasks: dict[str, tuple[str, asyncio.Task[None]]] = {}
-        self._session: aiohttp.ClientSession | None = None
 
     def watch(self, key: str, pod: PodView | None) -> None:
         """Pull from this pod from now on; None stops pulling for the run."""
@@ -59,15 +65,14 @@ class ProgressPuller:
             task.cancel()
         await asyncio.gather(*(task for _, task in self._tasks.values()), return_exceptions=True)
         self._tasks.clear()
-        if self._session is not None:
-            await self._session.close()
+        await self._agents.close()
 
     async def _pull_repeatedly(self, key: str, pod: PodView) -> None:
-        answered, read = time.monotonic(), -math.inf
+        answered, read = self._clock.monotonic(), -math.inf
         newest: dict[str, Any] = {}
         while True:
-            found = await self._ask(pod)
-            now = time.monotonic()
+            found = _parse(await self._agents.ask(pod.ip, self._port), pod)
+            now = self._clock.monotonic()
             if found is not None:
                 answered, newest = now, found
                 self._store(key, pod, {**found, "source": "agent"})
@@ -83,20 +88,6 @@ class ProgressPuller:
         if self._cache.report_progress(pod.run_uid, key, found):
             self._queue.add(key)
 
-    async def _ask(self, pod: PodView) -> dict[str, Any] | None:
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
-        host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
-        try:
-            async with self._session.get(f"http://{host}:{self._port}/progress", allow_redirects=False) as answer:
-                if answer.status != 200:
-                    return None
-                data = await _read(answer.content)
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
-        return parse_progress(data.decode("utf-8", errors="replace"), pod_uid=pod.uid)
-
     async def _read_log(self, pod: PodView) -> dict[str, Any] | None:
         try:
             text = await objects.read_log_tail(self._api, namespace=pod.namespace, pod=pod.name, container=AGENT)
@@ -107,18 +98,12 @@ class ProgressPuller:
         return parse_progress(reports[-1], pod_uid=pod.uid) if reports else None
 
 
+def _parse(data: bytes | None, pod: PodView) -> dict[str, Any] | None:
+    return None if data is None else parse_progress(data.decode("utf-8", errors="replace"), pod_uid=pod.uid)
+
+
 def _updated(report: Mapping[str, Any]) -> str:
     return str(report.get("updated", ""))
-
-
-async def _read(content: aiohttp.StreamReader) -> bytes:
-    """Read the whole of a short answer; one read may return only a part of it."""
-    data = b""
-    async for chunk in content.iter_chunked(MAX_BYTES):
-        data += chunk
-        if len(data) > MAX_BYTES:
-            break
-    return data
 
 
 def parse_progress(text: str, *, pod_uid: str) -> dict[str, Any] | None:

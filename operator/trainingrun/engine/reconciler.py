@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from trainingrun.api import clock, reasons
+from trainingrun.api import reasons
+from trainingrun.api.clock import SYSTEM, Clock, to_text
 from trainingrun.api.names import RESOLVED_KEY
 from trainingrun.api.run import Run
 from trainingrun.api.settings import Settings
@@ -53,22 +53,22 @@ class Reconciler:
         queue: WorkQueue,
         puller: ProgressPuller,
         settings: Settings,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = SYSTEM,
     ) -> None:
         self._api, self._cache, self._queue, self._puller = api, cache, queue, puller
-        self._settings, self._now = settings, now
-        self.recorder, self._memories = Recorder(api), Memories()
-        self._nodes = NodeReader(api, allowed=settings.read_nodes)
-        self._facts = FactReader(api, cache=cache, memories=self._memories, nodes=self._nodes)
+        self._settings, self._clock = settings, clock
+        self.recorder, self._memories = Recorder(api, clock=clock), Memories()
+        self._nodes = NodeReader(api, allowed=settings.read_nodes, clock=clock)
+        self._facts = FactReader(api, cache=cache, memories=self._memories, nodes=self._nodes, clock=clock)
         self._status = StatusWriter(
-            api, cache=cache, queue=queue, memories=self._memories, recorder=self.recorder, now=now
+            api, cache=cache, queue=queue, memories=self._memories, recorder=self.recorder, clock=clock
         )
-        self.heartbeat = time.monotonic()
+        self.heartbeat = self._clock.monotonic()
 
     async def handle(self, key: str) -> None:
         """Reconcile one key; failures are logged, counted and retried later."""
         if key == HEARTBEAT:
-            self.heartbeat = time.monotonic()
+            self.heartbeat = self._clock.monotonic()
             return
         started = time.perf_counter()
         try:
@@ -126,7 +126,7 @@ class Reconciler:
         """Plan with what is known, without a refused child; when the plan asks for more, read it and plan again."""
         while True:
             observed = replace(self._facts.observe(run), refused=refused)
-            decision = plan(run, observed, settings=self._settings, now=self._now())
+            decision = plan(run, observed, settings=self._settings, now=self._clock.now())
             if not await self._facts.read(run, decision):
                 return decision
 
@@ -223,8 +223,8 @@ class Reconciler:
     def _report_refused_deletion(self, run: Run, kind: str, name: str, error: RefusedError) -> None:
         """Emit an Event about what has to go and stays, once that lasts."""
         event = deletion_refused(kind, name, words=error.words)
-        if self._memories.of(run).lasts(event.reason, now=time.monotonic(), seconds=lasting.LASTS_SECONDS):
-            self.recorder.emit(run, event, now=clock.to_text(self._now()))
+        if self._memories.of(run).lasts(event.reason, now=self._clock.monotonic(), seconds=lasting.LASTS_SECONDS):
+            self.recorder.emit(run, event, now=to_text(self._clock.now()))
 
     async def _delete_all(self, run: Run, children: list[Child]) -> RefusedError | None:
         """Delete what can be deleted; return the refusal of what cannot."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.names import CLUSTER_LEASE, LEASE
 from trainingrun.api.settings import Settings
 from trainingrun.engine import metrics
@@ -19,14 +20,23 @@ from trainingrun.kube.client import Api
 class Scope:
     """The places of one operator; `changed` gets the namespace (None: all) that begins or ends to be served."""
 
-    def __init__(self, api: Api, *, settings: Settings, lister: Lister, changed: Callable[[str | None], None]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        settings: Settings,
+        lister: Lister,
+        changed: Callable[[str | None], None],
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._places: dict[str | None, Place] = {}
         for namespace in settings.namespaces:
-            lease = Lease(api, namespace=namespace, name=LEASE, settings=settings)
-            self._places[namespace] = Place(namespace, lease=lease, lister=lister, changed=changed)
+            lease = Lease(api, namespace=namespace, name=LEASE, settings=settings, clock=clock)
+            self._places[namespace] = Place(namespace, lease=lease, lister=lister, changed=changed, clock=clock)
         if not self._places:
-            lease = Lease(api, namespace=settings.lease_namespace, name=CLUSTER_LEASE, settings=settings)
-            self._places[None] = ClusterPlace(lease=lease, lister=lister, claims=Claims(api), changed=changed)
+            lease = Lease(api, namespace=settings.lease_namespace, name=CLUSTER_LEASE, settings=settings, clock=clock)
+            claims = Claims(api, clock=clock)
+            self._places[None] = ClusterPlace(lease=lease, lister=lister, claims=claims, changed=changed, clock=clock)
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())

@@ -8,12 +8,11 @@ a TensorBoard that was created or deleted is known.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Final
 
 from trainingrun.api import reasons
+from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.names import Phase, Stage
 from trainingrun.api.run import Run
 from trainingrun.api.status import StageAttempts, Status
@@ -51,10 +50,10 @@ class StatusWriter:
         queue: WorkQueue,
         memories: Memories,
         recorder: Recorder,
-        now: Callable[[], datetime],
+        clock: Clock = SYSTEM,
     ) -> None:
         self._api, self._cache, self._queue = api, cache, queue
-        self._memories, self._recorder, self._now = memories, recorder, now
+        self._memories, self._recorder, self._clock = memories, recorder, clock
 
     async def write(self, run: Run, status: Status, *, urgent: bool) -> bool:
         """Patch the status if it changed; return False when the write was postponed, as progress alone may be."""
@@ -62,7 +61,7 @@ class StatusWriter:
         changes = _merge_patch(status, held)
         if not changes:
             return True
-        waited = time.monotonic() - self._memories.of(run).patched_at
+        waited = self._clock.monotonic() - self._memories.of(run).patched_at
         if not urgent and waited < STATUS_SECONDS and _only_fast_moving(changes, wanted=status, held=held):
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False
@@ -111,7 +110,7 @@ class StatusWriter:
         ledger.account(self._memories.of(run), stored)
         if not self._cache.holds(run):  # it was deleted after this answer was made
             raise RunGoneError(run.key)
-        self._memories.of(run).patched_at = time.monotonic()
+        self._memories.of(run).patched_at = self._clock.monotonic()
         self._cache.put_run(stored)
         return stored
 
@@ -124,7 +123,7 @@ class StatusWriter:
             memory.refusal = words
             fields = {"run": run.key, "reason": reasons.STATUS_REFUSED.name}
             log.warning("%s: its status is refused: %s", run.key, words, extra={"fields": fields})
-        draft = Draft(run, self._now())
+        draft = Draft(run, self._clock.now())
         draft.show(
             Phase(run.status.get("phase", Phase.PENDING)),
             message=message,
@@ -136,7 +135,7 @@ class StatusWriter:
                 await self._patch(run, changes)
         except KubeError as still:
             log.info("%s: the refusal cannot be shown in the status: %s", run.key, still)
-            reason, now = reasons.STATUS_REFUSED.name, time.monotonic()
+            reason, now = reasons.STATUS_REFUSED.name, self._clock.monotonic()
             if not self._memories.of(run).lasts(reason, now=now, seconds=lasting.LASTS_SECONDS):
                 return
             self._recorder.emit(run, Event("Warning", reasons.STATUS_REFUSED.name, message), now=draft.now_text)

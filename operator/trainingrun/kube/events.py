@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from trainingrun.api import clock
+from trainingrun.api.clock import SYSTEM, Clock, parse
 from trainingrun.api.names import API_VERSION, KIND, MANAGER, short_hash
 from trainingrun.api.run import Run
 from trainingrun.domain.draft import Event
@@ -33,11 +31,12 @@ log = logging.getLogger(__name__)
 class Recorder:
     """Emits Events; one per process."""
 
-    def __init__(self, api: Api, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._api, self._monotonic = api, monotonic
+    def __init__(self, api: Api, *, clock: Clock = SYSTEM) -> None:
+        self._api, self._clock = api, clock
         self._seen: dict[tuple[str, str], float] = {}  # by UID of the run and text, or wait
         self._waiting: asyncio.Queue[tuple[Run, dict[str, object]]] = asyncio.Queue(MAX_WAITING)
         self._unposted: Counter[str] = Counter()  # by UID of the run
+        self._last_number = 0
 
     def is_done(self, run: Run) -> bool:
         """Return whether all Events about a run were posted or dropped."""
@@ -47,7 +46,7 @@ class Recorder:
         """Emit one Event about a run soon; it is dropped while too many wait."""
         event = replace(event, message=plain(event.message))
         key = (run.uid, f"{event.reason} {event.wait_since}" if event.wait_since else event.message)
-        moment = self._monotonic()
+        moment = self._clock.monotonic()
         quiet = math.inf if event.wait_since else QUIET_SECONDS
         if moment - self._seen.get(key, -math.inf) < quiet:
             return
@@ -55,7 +54,7 @@ class Recorder:
             self._seen.clear()
         self._seen[key] = moment
         try:
-            self._waiting.put_nowait((run, _body(run, event, now=now)))
+            self._waiting.put_nowait((run, _body(run, event, now=now, number=self._number(run, event))))
             self._unposted[run.uid] += 1
         except asyncio.QueueFull:
             log.warning("event %s for %s was dropped: too many wait for the API server", event.reason, run.key)
@@ -72,21 +71,21 @@ class Recorder:
                 log.warning("event %s for %s was refused: %s", body["reason"], run.key, error)
             self._unposted -= Counter([run.uid])
 
+    def _number(self, run: Run, event: Event) -> int:
+        """Number in the name: Events are listed by name and shown with their second, so it keeps those in order."""
+        since = parse(event.wait_since)
+        if since is None:
+            self._last_number = max(self._last_number + 1, int(self._clock.now().timestamp() * 10**6) * 1000)
+            return self._last_number
+        return int(since.timestamp()) * 10**9 + int(short_hash(f"{run.uid} {event.reason}"), 16) % 10**9
 
-def _number(run: Run, event: Event) -> int:
-    """Number in the name: Events are listed by name and shown with their second, so it keeps those of one in order."""
-    since = clock.parse(event.wait_since)
-    if since is None:
-        return time.time_ns()
-    return int(since.timestamp()) * 10**9 + int(short_hash(f"{run.uid} {event.reason}"), 16) % 10**9
 
-
-def _body(run: Run, event: Event, *, now: str) -> dict[str, object]:
+def _body(run: Run, event: Event, *, now: str, number: int) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{run.name}.{_number(run, event):x}",
+            "name": f"{run.name}.{number:x}",
             "namespace": run.namespace,
         },
         "involvedObject": {

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from trainingrun.api.clock import Clock
 from trainingrun.engine.cache import REMEMBERED_SECONDS, Cache
 from trfakes.builders import a_job, a_pod, a_run, terminated
 
@@ -171,7 +172,7 @@ def test_a_version_that_is_known_is_no_news() -> None:
 
 def test_deletions_are_remembered_for_a_while_and_not_for_ever() -> None:
     moment = 0.0
-    cache = Cache(clock=lambda: moment)
+    cache = Cache(clock=Clock(monotonic=lambda: moment))
     cache.put_run(RUN)
     cache.drop_run(RUN.key, uid=RUN.uid)
     cache.finish_listing(cache.start_listing(None), runs=[RUN], jobs=[], pods=[])

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from trainingrun.api.clock import Clock
 from trainingrun.engine import node_reader
 from trainingrun.engine.node_reader import KNOWN_SECONDS, NodeReader
 from trainingrun.kube.client import Api
@@ -47,7 +48,7 @@ class FakeApi:
 class Setting:
     def __init__(self, *, allowed: bool = True) -> None:
         self.api, self.seconds = FakeApi(), 0.0
-        self.reader = NodeReader(cast("Api", self.api), allowed=allowed, monotonic=lambda: self.seconds)
+        self.reader = NodeReader(cast("Api", self.api), allowed=allowed, clock=Clock(monotonic=lambda: self.seconds))
 
 
 async def test_what_is_free_is_read_of_the_largest_node_alone() -> None:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from trainingrun.engine.progress_puller import MAX_BYTES, parse_progress
+from trainingrun.engine.agents import MAX_BYTES
+from trainingrun.engine.progress_puller import parse_progress
 
 OURS = {"contractVersion": 1, "podUID": "pod", "phase": "checking"}
 NONE = {

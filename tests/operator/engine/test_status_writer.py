@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -37,9 +36,7 @@ class Conflicts:
 def writer_of(run: Run, server: Conflicts, memories: Memories) -> StatusWriter:
     cache, api = Cache(), cast("Api", server)
     cache.put_run(run)
-    return StatusWriter(
-        api, cache=cache, queue=WorkQueue(), memories=memories, recorder=Recorder(api), now=lambda: datetime.now(UTC)
-    )
+    return StatusWriter(api, cache=cache, queue=WorkQueue(), memories=memories, recorder=Recorder(api))
 
 
 async def recovered_after(stored: Status, wanted: Status) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from trainingrun.api.clock import Clock
 from trainingrun.domain.draft import Event
 from trainingrun.kube.client import Api
 from trainingrun.kube.errors import ConflictError, KubeError
@@ -54,7 +55,7 @@ def emit(recorder: Recorder, *messages: str) -> None:
 async def test_no_two_events_of_a_run_have_the_same_text() -> None:
     """The API server keeps an Event for an hour: `kubectl describe` would show both."""
     api, clock = FakeApi(), [0.0]
-    recorder = Recorder(cast("Api", api), monotonic=lambda: clock[0])
+    recorder = Recorder(cast("Api", api), clock=Clock(monotonic=lambda: clock[0]))
     emit(recorder, "one", "two", "one")
     clock[0] = QUIET_SECONDS - 1
     recorder.emit(RUN, Event("Warning", "Other", "one"), now=NOW)
@@ -89,7 +90,7 @@ def waits(reason: str, message: str, *, since: str = NOW) -> Event:
 async def test_the_event_of_a_wait_is_posted_once_also_by_the_next_operator(caplog: pytest.LogCaptureFixture) -> None:
     api, clock = FakeApi(), [0.0]
     for _ in range(2):
-        recorder = Recorder(cast("Api", api), monotonic=lambda: clock[0])
+        recorder = Recorder(cast("Api", api), clock=Clock(monotonic=lambda: clock[0]))
         for message in ("2 are lacking", "1 is lacking"):
             clock[0] += 10 * QUIET_SECONDS
             recorder.emit(RUN, waits("PodUnschedulable", message), now=NOW)
