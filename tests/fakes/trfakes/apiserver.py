@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,29 +18,10 @@ from typing import Any, Self
 import yaml
 from aiohttp import web
 
-from trfakes.store import Change, StatusError, Store, matches
+from trfakes.answers import PATH, Answers, watch_event
+from trfakes.store import Change, Store
 
-KINDS = {
-    "/api/v1": {
-        "namespaces": "Namespace",
-        "pods": "Pod",
-        "configmaps": "ConfigMap",
-        "services": "Service",
-        "events": "Event",
-        "secrets": "Secret",
-    },
-    "/apis/apps/v1": {"deployments": "Deployment"},
-    "/apis/batch/v1": {"jobs": "Job"},
-    "/apis/coordination.k8s.io/v1": {"leases": "Lease"},
-    "/apis/apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
-    "/apis/trainingrun.dev/v1alpha1": {"trainingruns": "TrainingRun"},
-}
 TOKEN = "canary-token-of-the-operator"
-CLUSTER_SCOPED = {"namespaces", "customresourcedefinitions"}
-_PATH = re.compile(
-    r"^(?P<base>/api/v1|/apis/[^/]+/[^/]+)(/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)"
-    r"(/(?P<name>[^/]+)(/(?P<sub>status|log))?)?$"
-)
 
 
 @dataclass(frozen=True)
@@ -86,13 +67,12 @@ class ApiServer:
     """Serves one store over HTTP on a loopback address."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
+        self.store, self.answers = store, Answers(store)
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.refused: dict[str, int] = {}  # by namespace ("" for the whole cluster): 403 is forbidden, 404 is missing
         self.dead = False  # closes all connections, so the operator works like a killed process
         self.die_after_writes: int | None = None
-        self.logs: dict[str, str] = {}
         self.port = 0
         self._runner: web.AppRunner | None = None
         self._watches: set[asyncio.Queue[Change | None]] = set()
@@ -147,7 +127,7 @@ class ApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if self.dead:
             return self._cut(request)
-        where = _PATH.match(request.path)
+        where = PATH.match(request.path)
         status = self.refused.get(where["namespace"] or "") if where is not None else None
         lists = where is not None and request.method == "GET" and where["name"] is None
         if status == 403 or (status == 404 and not lists):  # in a namespace that is missing, lists are only empty
@@ -158,11 +138,7 @@ class ApiServer:
         fault = next((f for f in self.faults if f.hits(request.method, request.path)), None)
         if fault is not None and not (fault.after or fault.late):
             return self._fail(request, fault)
-        try:
-            code, answer = self._answer(request, body)
-        except StatusError as error:
-            code = error.code
-            answer = {"kind": "Status", "code": code, "message": error.message, "details": error.details}
+        code, answer = self.answers.to(request.method, request.path, query=request.query, body=body)
         if fault is not None and fault.late:
             await fault.late.wait()
         elif fault is not None:
@@ -188,55 +164,8 @@ class ApiServer:
             request.transport.close()
         return web.Response()
 
-    def _answer(self, request: web.Request, body: dict[str, Any]) -> tuple[int, Any]:
-        found = _PATH.match(request.path)
-        if found is None or found["plural"] not in KINDS.get(found["base"], {}):
-            return 200, _discovery(request.path)
-        plural, name = found["plural"], found["name"]
-        namespace = found["namespace"] or ""
-        if found["sub"] == "log":
-            self.store.get("pods", name, namespace=namespace)
-            return 200, self.logs.get(name, "")
-        calls: dict[tuple[str, bool], Callable[[], tuple[int, Any]]] = {
-            ("GET", False): lambda: (200, self._list(request, plural, found["namespace"])),
-            ("GET", True): lambda: (200, self.store.get(plural, name, namespace=namespace)),
-            ("POST", False): lambda: (201, self.store.create(plural, body, namespace=namespace)),
-            ("PATCH", True): lambda: (
-                200,
-                self.store.patch(plural, name, body, namespace=namespace, status=found["sub"] == "status"),
-            ),
-            ("DELETE", True): lambda: (200, self._delete(plural, name, namespace=namespace, options=body)),
-        }
-        call = calls.get((request.method, name is not None))
-        if call is None:
-            raise StatusError(405, f"{request.method} {request.path} is not allowed")
-        return call()
-
-    def _delete(self, plural: str, name: str, *, namespace: str, options: dict[str, Any]) -> dict[str, Any]:
-        if plural == "jobs" and options.get("propagationPolicy") != "Background":
-            raise StatusError(422, "set propagationPolicy to Background: the default leaves the pods of a deleted Job")
-        preconditions = options.get("preconditions") or {}
-        version = preconditions.get("resourceVersion")
-        if version not in {None, self.store.get(plural, name, namespace=namespace)["metadata"]["resourceVersion"]}:
-            raise StatusError(409, f"{plural} {name} has changed")
-        self.store.delete(plural, name, namespace=namespace, uid=preconditions.get("uid"))
-        return {"kind": "Status", "status": "Success"}
-
-    def _list(self, request: web.Request, plural: str, namespace: str | None) -> dict[str, Any]:
-        items = list(self.store.select(plural, namespace=namespace, labels=request.query.get("labelSelector", "")))
-        fields = dict(term.split("=", 1) for term in request.query.get("fieldSelector", "").split(",") if term)
-        if "involvedObject.uid" in fields:
-            items = [e for e in items if e["involvedObject"]["uid"] == fields["involvedObject.uid"]]
-        if "metadata.name" in fields:
-            items = [item for item in items if item["metadata"]["name"] == fields["metadata.name"]]
-        start, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", 0)) or len(items)
-        meta = {"resourceVersion": str(self.store.version)}
-        if start + limit < len(items):
-            meta["continue"] = str(start + limit)
-        return {"kind": "List", "metadata": meta, "items": items[start : start + limit]}
-
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        found = _PATH.match(request.path)
+        found = PATH.match(request.path)
         assert found is not None
         plural, selector = found["plural"], request.query.get("labelSelector", "")
         since = int(request.query.get("resourceVersion", 0))
@@ -267,37 +196,6 @@ class ApiServer:
 async def _send(
     response: web.StreamResponse, change: Change, *, plural: str, namespace: str | None, selector: str
 ) -> None:
-    if change.plural != plural or namespace not in {None, change.body["metadata"]["namespace"]}:
-        bookmark = {"metadata": {"resourceVersion": str(change.version)}}
-        line = {"type": "BOOKMARK", "object": bookmark}
-    elif not matches(change.body, selector):
-        return
-    else:
-        line = {"type": change.kind, "object": change.body}
-    await response.write(json.dumps(line).encode() + b"\n")
-
-
-def _discovery(path: str) -> dict[str, Any]:
-    if path == "/version":
-        return {"major": "1", "minor": "35"}
-    if path == "/api":
-        return {"versions": ["v1"]}
-    if path == "/apis":
-        groups = [base.split("/")[2:] for base in KINDS if base.startswith("/apis/")]
-        named = [(g, {"groupVersion": f"{g}/{v}", "version": v}) for g, v in groups]
-        return {"groups": [{"name": g, "versions": [v], "preferredVersion": v} for g, v in named]}
-    if path not in KINDS:
-        raise StatusError(404, f"the server could not find {path}")
-    return {"kind": "APIResourceList", "resources": [_resource(p, k) for p, k in KINDS[path].items()]}
-
-
-def _resource(plural: str, kind: str) -> dict[str, Any]:
-    verbs = ["create", "delete", "get", "list", "patch", "watch"]
-    singular = plural.removesuffix("s")
-    return {
-        "name": plural,
-        "kind": kind,
-        "singularName": singular,
-        "namespaced": plural not in CLUSTER_SCOPED,
-        "verbs": verbs,
-    }
+    line = watch_event(change, plural=plural, namespace=namespace, selector=selector)
+    if line is not None:
+        await response.write(json.dumps(line).encode() + b"\n")

@@ -19,9 +19,9 @@ Key = tuple[str, str, str]  # plural, namespace, name
 class StatusError(Exception):
     """An error answer of the API server."""
 
-    def __init__(self, code: int, message: str, **details: Any) -> None:
+    def __init__(self, code: int, message: str, *, reason: str = "", **details: Any) -> None:
         super().__init__(message)
-        self.code, self.message, self.details = code, message, details
+        self.code, self.message, self.reason, self.details = code, message, reason, details
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,19 @@ class Change:
 class Store:
     """All objects of all kinds, in memory."""
 
-    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
         self.objects: dict[Key, Object] = {}
         self.history: list[Change] = []
         self.version = 100
         self.compacted = 0
         self.listeners: list[Callable[[Change], None]] = []
         self.graceful_pods = False
-        self._now = now
+        self._now, self._new_uid = now, new_uid
 
     def now_text(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -69,7 +74,7 @@ class Store:
         key = (plural, namespace, meta["name"])
         if key in self.objects:
             raise StatusError(409, f'{plural} "{meta["name"]}" already exists')
-        meta.setdefault("uid", str(uuid.uuid4()))
+        meta.setdefault("uid", self._new_uid())
         meta.update(namespace=namespace, generation=1)
         meta.setdefault("creationTimestamp", self.now_text())
         kept = self._keep(key, made, "ADDED")

@@ -234,7 +234,7 @@ async def test_a_forged_job_proves_nothing(world: World, script: Script) -> None
     world.store.create("trainingruns", a_run().body())
     forged = forge_job(world)
     pod = world.cluster.start(forged)
-    world.server.logs[pod["metadata"]["name"]] = "progress {}"
+    world.server.answers.logs[pod["metadata"]["name"]] = "progress {}"
     world.cluster.end(forged, verdict("prep"))
     await world.start_operator()
     await eventually(lambda: "Job default/tire-prep-1 exists" in world.status().get("message", ""), seen=world.status)

@@ -213,7 +213,7 @@ async def test_progress_falls_back_to_the_log_until_the_agent_answers_again(
 ) -> None:
     pod, port = await preparing(world, monkeypatch)
     lines = ["INFO started", f"INFO progress {json.dumps(progress_document(pod))}", "INFO more"]
-    world.server.logs[pod["metadata"]["name"]] = "\n".join(lines)
+    world.server.answers.logs[pod["metadata"]["name"]] = "\n".join(lines)
     await eventually(lambda: world.progress().get("source") == "log")
     assert world.progress()["done"] == 30
     async with agent_on(port, progress_document(pod, done=60)):
@@ -232,9 +232,9 @@ async def test_progress_does_not_go_back_to_an_older_line_of_the_log(
     async with agent_on(port, progress_document(pod, done=60, updated="2026-01-01T00:00:40Z")):
         await eventually(lambda: world.progress().get("done") == 60)
     line = progress_document(pod, done=30, updated="2026-01-01T00:00:30Z")
-    world.server.logs[name] = f"INFO progress {json.dumps(line)}"
+    world.server.answers.logs[name] = f"INFO progress {json.dumps(line)}"
     await eventually(lambda: world.progress().get("source") == "log")
     assert world.progress()["done"] == 60
     line |= {"done": 90, "updated": "2026-01-01T00:01:00Z"}
-    world.server.logs[name] = f"INFO progress {json.dumps(line)}"
+    world.server.answers.logs[name] = f"INFO progress {json.dumps(line)}"
     await eventually(lambda: world.progress().get("done") == 90)

@@ -1,0 +1,119 @@
+"""One operator process in the model: it can be killed between any two of its steps, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+from trainingrun.api.clock import Clock
+from trainingrun.api.settings import Settings
+from trainingrun.engine.agents import Agents
+from trainingrun.engine.operator import Operator
+from trainingrun.engine.outside import Outside
+from trchaos.server import Client, ModelApi, ModelServer
+from trchaos.watches import Watch
+
+_OWNER: contextvars.ContextVar[Process | None] = contextvars.ContextVar("owner", default=None)
+
+
+class Process:
+    """An operator with its watches; `skew` is by how many seconds the clock of its node is ahead."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        server: ModelServer,
+        settings: Settings,
+        agents: Agents,
+        now: Callable[[], datetime],
+        chance: random.Random,
+    ) -> None:
+        self.name, self.skew = name, 0.0
+        self.client = Client(name)
+        self.client.on_death = self.kill
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.exited = False  # by itself, which it never should
+        self._server, self._settings, self._chance = server, settings, chance
+        loop = asyncio.get_running_loop()
+        outside = Outside(
+            clock=Clock(now=lambda: now() + timedelta(seconds=self.skew), monotonic=loop.time),
+            connect=self._connect,
+            agents=agents,
+            jitter=chance.random,
+            serves_probes=False,
+            exit=self._exit,
+        )
+        self.operator = Operator(settings, outside=outside)
+        self.watches: list[Watch] = []
+        self._start(self._serve())
+
+    @property
+    def alive(self) -> bool:
+        return not self.client.dead
+
+    def kill(self) -> None:
+        """End it now: what it has sent may still take effect, and nothing reaches it any more."""
+        self.client.dead = True
+        for watch in self.watches:
+            if watch.stream is not None:
+                watch.stream.cut()
+        for task in list(self.tasks):
+            task.cancel()
+
+    async def stop(self) -> None:
+        """End it as SIGTERM does."""
+        for watch in self.watches:
+            if watch.stream is not None:
+                watch.stream.cut()
+        stopping = self._start(self.operator.stop())
+        await asyncio.wait({stopping}, timeout=20)
+        self.kill()
+
+    async def _connect(self) -> ModelApi:
+        return ModelApi(self._server, self.client)
+
+    async def _serve(self) -> None:
+        await self.operator.start()
+        saws = {
+            "trainingruns": self.operator.saw_run,
+            "jobs": self.operator.saw_job,
+            "pods": self.operator.saw_pod,
+        }
+        for namespace in self._settings.namespaces or (None,):
+            for plural, saw in saws.items():
+                watch = Watch(
+                    self._server, self.client, plural=plural, namespace=namespace, saw=saw, chance=self._chance
+                )
+                self.watches.append(watch)
+        await asyncio.gather(*(watch.keep() for watch in self.watches))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        context = contextvars.copy_context()
+        context.run(_OWNER.set, self)
+        return asyncio.get_running_loop().create_task(work, context=context)
+
+    def _exit(self, _code: int) -> None:
+        self.exited = True
+        self.kill()
+
+
+def own_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Let each task belong to the process whose code has started it."""
+
+    def make(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
+        context = options.get("context")
+        owner = context.get(_OWNER) if context is not None else _OWNER.get()
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **options)
+        if owner is not None:
+            owner.tasks.add(task)
+            task.add_done_callback(owner.tasks.discard)
+            if not owner.alive:
+                task.cancel()
+        return task
+
+    loop.set_task_factory(make)

@@ -1,0 +1,214 @@
+"""The API server as operators see it, in virtual time: each call takes a while, and rules make some of them fail.
+
+A call is received, takes effect at one moment, and is answered later; in between, its client may die or its answer be
+lost. Documents pass as JSON text, so nothing is shared with the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from trainingrun.kube.client import TIMEOUT_SECONDS, Api
+from trainingrun.kube.errors import KubeError, from_answer
+from trchaos.store import ChaosStore
+from trfakes.answers import PATH, Answers, watch_event
+from trfakes.store import Change, Object, matches
+
+LATENCY: Final = (0.001, 0.03)  # seconds that a call takes each way
+_STATUS: Final = {429: "Too many requests", 500: "Internal error", 503: "The server is overloaded", 504: "Timeout"}
+
+
+class DroppedError(Exception):
+    """The connection broke."""
+
+
+@dataclass
+class Rule:
+    """What happens to calls that match, until a time and for so many of them."""
+
+    kind: str  # the kind of the fault, as reports have it
+    matches: Callable[[str, str], bool]
+    until: float
+    times: int = 10**9
+    status: int = 0  # answer of the server; 0 for none
+    takes_effect: bool = False  # only the answer is lost
+    seconds: float = 0.0  # by which the answer is late
+    share: float = 1.0
+    retry_after: float = 0.0
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call as the server has seen it; `status` 0 if it was not answered."""
+
+    at: float
+    client: str
+    method: str
+    path: str
+    status: int
+
+
+class Client:
+    """The connections of one operator process."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.dead = name, False
+        self.die_after_calls: int | None = None  # it is killed when so many more calls have taken effect
+        self.on_death: Callable[[], None] = lambda: None
+
+    def count_call(self) -> None:
+        """Count a call that took effect: this may have been the last one."""
+        if self.die_after_calls is not None:
+            self.die_after_calls -= 1
+            if self.die_after_calls < 0:
+                self.die_after_calls = None
+                self.on_death()
+
+
+class ModelServer:
+    """Serves one store."""
+
+    def __init__(self, store: ChaosStore, *, chance: random.Random) -> None:
+        self.store, self.answers = store, Answers(store)
+        self.rules: list[Rule] = []
+        self.requests: list[Request] = []
+        self.hit: Counter[str] = Counter()  # calls that a fault has hit, by its kind
+        self.listeners: list[Callable[[Request], None]] = []
+        self.streams: set[Stream] = set()
+        self._chance = chance
+        store.listeners.append(self._publish)
+
+    async def call(
+        self, client: Client, method: str, path: str, *, query: Mapping[str, str], body: str
+    ) -> tuple[int, str, float]:
+        """Status, text and Retry-After of the answer; raises DroppedError."""
+        rule = self._rule(method, path)
+        await asyncio.sleep(self._chance.uniform(*LATENCY))
+        _still_alive(client)
+        refused = rule is not None and not rule.takes_effect and (rule.status or not rule.seconds)
+        if rule is not None and refused:
+            code, answer = rule.status, {"kind": "Status", "code": rule.status, "message": _STATUS.get(rule.status, "")}
+            answer |= rule.answer
+        else:
+            code, answer = self.answers.to(method, path, query=query, body=json.loads(body or "{}"))
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        lost = rule is not None and not rule.status and not rule.seconds
+        self._record(Request(asyncio.get_running_loop().time(), client.name, method, path, 0 if lost else code))
+        if method != "GET" and not refused:
+            client.count_call()
+        late = rule.seconds if rule is not None else 0.0
+        await asyncio.sleep(late + self._chance.uniform(*LATENCY))
+        _still_alive(client)
+        if lost:
+            raise DroppedError
+        return code, text, rule.retry_after if rule is not None else 0.0
+
+    def open_watch(self, plural: str, *, namespace: str | None, selector: str, since: int) -> Stream:
+        """A watch from a version on; raises DroppedError while a rule forbids watches."""
+        return Stream(self, plural=plural, namespace=namespace, selector=selector, since=since)
+
+    def _rule(self, method: str, path: str) -> Rule | None:
+        now = asyncio.get_running_loop().time()
+        self.rules = [rule for rule in self.rules if rule.until > now and rule.times > 0]
+        for rule in self.rules:
+            if rule.matches(method, path) and self._chance.random() < rule.share:
+                rule.times -= 1
+                self.hit[rule.kind] += 1
+                return rule
+        return None
+
+    def _record(self, request: Request) -> None:
+        self.requests.append(request)
+        for listener in self.listeners:
+            listener(request)
+
+    def _publish(self, change: Change) -> None:
+        for stream in self.streams:
+            stream.offer(change)
+
+
+class Stream:
+    """One open watch."""
+
+    def __init__(self, server: ModelServer, *, plural: str, namespace: str | None, selector: str, since: int) -> None:
+        self._server, self._plural, self._namespace, self._selector = server, plural, namespace, selector
+        self._gone = since < server.store.compacted
+        self._queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        self.silent = False  # what happens is not sent any more
+        for change in server.store.history:
+            if change.version > since:
+                self.offer(change)
+        server.streams.add(self)
+
+    def offer(self, change: Change) -> None:
+        if not self.silent:
+            self._queue.put_nowait(change)
+
+    def cut(self) -> None:
+        """End it, as a restarted server or a proxy does."""
+        self._server.streams.discard(self)
+        self._queue.put_nowait(None)
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Events until it is cut."""
+        if self._gone:
+            yield {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}
+            return
+        while (change := await self._queue.get()) is not None:
+            event = watch_event(change, plural=self._plural, namespace=self._namespace, selector=self._selector)
+            if event is not None:
+                yield event
+
+
+class ModelApi(Api):
+    """The operator's client, without HTTP."""
+
+    def __init__(self, server: ModelServer, client: Client) -> None:
+        self._server, self._name = server, client
+
+    async def close(self) -> None: ...
+
+    async def text(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> str:
+        sent = "" if body is None else json.dumps(body)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                code, text, after = await self._server.call(self._name, method, path, query=query or {}, body=sent)
+        except TimeoutError:
+            raise KubeError(f"{method} {path}: TimeoutError: ") from None
+        except DroppedError:
+            raise KubeError(f"{method} {path}: ServerDisconnectedError: Server disconnected") from None
+        if code >= 300:
+            raise from_answer(f"{method} {path}", code, text.encode(), retry_after=after)
+        return text
+
+
+def list_of(server: ModelServer, plural: str, *, namespace: str | None, selector: str) -> tuple[list[Object], int]:
+    """What a listing of a watch answers, and its version."""
+    found = [body for body in server.store.select(plural, namespace=namespace) if matches(body, selector)]
+    return found, server.store.version
+
+
+def plural_of(path: str) -> str:
+    """Kind of the objects that a call is about; empty for discovery."""
+    found = PATH.match(path)
+    return found["plural"] if found is not None else ""
+
+
+def _still_alive(client: Client) -> None:
+    if client.dead:
+        raise asyncio.CancelledError

@@ -1,0 +1,86 @@
+"""Kopf's watches, modelled: list, then follow; a cut stream goes on from its last version, after 410 all is listed again.
+
+What kopf does beyond that is not modelled because this operator uses none of it: events of one object reach their
+handler in their order and one at a time, those of different objects in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from trainingrun.api.names import LABEL_STAGE
+from trchaos.server import Client, ModelServer, Stream, list_of
+
+Saw = Callable[[str | None, Mapping[str, Any]], None]
+DELIVERY_SECONDS: Final = (0.0, 0.05)
+AGAIN_SECONDS: Final = (0.05, 0.5)
+SELECTORS: Final[Mapping[str, str]] = {"trainingruns": "", "jobs": LABEL_STAGE, "pods": LABEL_STAGE}
+
+
+class Watch:
+    """One watch of one operator; `refused` says whether the server refuses it now."""
+
+    def __init__(
+        self,
+        server: ModelServer,
+        client: Client,
+        *,
+        plural: str,
+        namespace: str | None,
+        saw: Saw,
+        chance: random.Random,
+    ) -> None:
+        self._server, self._client, self._plural, self._namespace = server, client, plural, namespace
+        self._saw, self._chance = saw, chance
+        self._last_at: dict[str, float] = {}  # when the newest event of each object is delivered
+        self.blocked_until = 0.0  # before, neither listing nor stream gets through
+        self.twice = False  # deliver each event twice, the second time late
+        self.stream: Stream | None = None
+
+    async def keep(self) -> None:
+        """List and follow without end."""
+        while True:
+            await self._wait_until_open()
+            found, version = list_of(
+                self._server, self._plural, namespace=self._namespace, selector=SELECTORS[self._plural]
+            )
+            for body in found:
+                self._deliver(None, body)
+            await self._follow(version)
+            await asyncio.sleep(self._chance.uniform(*AGAIN_SECONDS))
+
+    async def _follow(self, version: int) -> None:
+        """Follow from a version on; returns after 410."""
+        while True:
+            await self._wait_until_open()
+            self.stream = self._server.open_watch(
+                self._plural, namespace=self._namespace, selector=SELECTORS[self._plural], since=version
+            )
+            async for event in self.stream.events():
+                if event["type"] == "ERROR":
+                    return
+                version = int(event["object"]["metadata"]["resourceVersion"])
+                if event["type"] != "BOOKMARK":
+                    self._deliver(event["type"], event["object"])
+            await asyncio.sleep(self._chance.uniform(*AGAIN_SECONDS))
+
+    async def _wait_until_open(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := self.blocked_until - loop.time()) > 0:
+            await asyncio.sleep(left + self._chance.uniform(*AGAIN_SECONDS))
+
+    def _deliver(self, change: str | None, body: Mapping[str, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        uid = body["metadata"]["uid"]
+        due = max(loop.time() + self._chance.uniform(*DELIVERY_SECONDS), self._last_at.get(uid, 0.0))
+        self._last_at[uid] = due
+        loop.call_at(due, self._hand_over, change, body)
+        if self.twice and change != "DELETED":
+            loop.call_at(due + self._chance.uniform(0.0, 2.0), self._hand_over, change, body)
+
+    def _hand_over(self, change: str | None, body: Mapping[str, Any]) -> None:
+        if not self._client.dead:
+            self._saw(change, body)

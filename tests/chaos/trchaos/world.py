@@ -1,0 +1,82 @@
+"""A whole world in virtual time: server, cluster, users, operators, and the faults of one schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from trainingrun.api.settings import Settings
+from trchaos.cluster import Cluster, Wish
+from trchaos.process import Process, own_tasks
+from trchaos.server import ModelServer
+from trchaos.store import ChaosStore
+from trfakes.builders import SETTINGS
+
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class World:
+    """Everything; each part draws from a sequence of its own, so that a fault that is left out changes no other part."""
+
+    def __init__(self, seed: int, *, settings: Settings = SETTINGS) -> None:
+        self.loop = asyncio.get_running_loop()
+        own_tasks(self.loop)
+        self.seed, self.settings = seed, settings
+        self.server_skew = 0.0
+        self.store = ChaosStore(now=self.now, chance=self.chance("collector"))
+        self.server = ModelServer(self.store, chance=self.chance("server"))
+        self.wishes: dict[str, Wish] = {}
+        self.cluster = Cluster(
+            self.store,
+            chance=self.chance("cluster"),
+            wish_of=lambda key: self.wishes.get(key, Wish()),
+            updated=self.store.now_text,
+        )
+        self.processes: list[Process] = []
+
+    def chance(self, part: str) -> random.Random:
+        return random.Random(f"{self.seed} {part}")
+
+    def now(self) -> datetime:
+        """Time on the API server and the nodes."""
+        return START + timedelta(seconds=self.loop.time() + self.server_skew)
+
+    def true_now(self) -> datetime:
+        return START + timedelta(seconds=self.loop.time())
+
+    def start_operator(self, name: str = "operator", **settings: Any) -> Process:
+        """Start one more operator process."""
+        number = len(self.processes)
+        process = Process(
+            f"{name}-{number}",
+            server=self.server,
+            settings=replace(self.settings, pod_name=f"{name}-{number}", **settings),
+            agents=self.cluster.agents,
+            now=self.true_now,
+            chance=self.chance(f"process {number}"),
+        )
+        self.processes.append(process)
+        return process
+
+    def create_run(self, body: dict[str, Any], wish: Wish, *, namespace: str = "default") -> None:
+        self.wishes[f"{namespace}/{body['metadata']['name']}"] = wish
+        self.store.create("trainingruns", body, namespace=namespace)
+
+    def keep_one_operator(self) -> None:
+        """Start an operator unless one lives."""
+        if not any(process.alive for process in self.processes):
+            self.start_operator()
+
+    def settled(self) -> bool:
+        """Whether every run has ended, and an operator lives."""
+        if not any(process.alive for process in self.processes):
+            return False
+        return all(_is_finished(body) for body in self.store.select("trainingruns"))
+
+
+def _is_finished(run: dict[str, Any]) -> bool:
+    conditions = (run.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
