@@ -109,7 +109,12 @@ class AgentLife:
         if self.stage == "train":
             step = self.steps if outcome == "succeeded" and not self.changes.get("finish") else self.step(now)
             saved = step if self.shipped and self.superseded_at is None else self.bucket.newest_step(now)
-            found = {"step": step, "steps": self.steps, "checkpointStep": saved, "resumedFromStep": self.from_step}
+            found: dict[str, Any] = {
+                "step": step,
+                "steps": self.steps,
+                "checkpointStep": saved,
+                "resumedFromStep": self.from_step,
+            }
             if outcome == "succeeded":
                 found = {**NUMBERS["train"], **found, "newestCheckpointStep": saved}
                 if self.changes.get("finish"):

@@ -50,7 +50,7 @@ async def _execute(schedule: Schedule, report: Report) -> None:
         world.loop.call_later(plan.at, _create, world, plan)
     for fault in schedule.faults:
         world.loop.call_later(fault.at, _happen, world, fault)
-    last = max((moment.at for moment in (*schedule.runs, *schedule.faults)), default=0.0)
+    last = max([run.at for run in schedule.runs] + [fault.at for fault in schedule.faults], default=0.0)
     await asyncio.sleep(last + 1.0)
     while world.loop.time() < last + SETTLE_SECONDS and not world.settled():
         await asyncio.sleep(LOOK_SECONDS)

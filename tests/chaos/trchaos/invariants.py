@@ -61,7 +61,7 @@ class Invariants:
         before = self._seen.get(run["metadata"]["uid"], {})
         self._seen[run["metadata"]["uid"]] = status
         for entry in before.get("attempts", []):
-            now = next((a for a in status.get("attempts", []) if a["stage"] == entry["stage"]), {})
+            now: dict[str, Any] = next((a for a in status.get("attempts", []) if a["stage"] == entry["stage"]), {})
             if now.get("number", 0) < entry.get("number", 0):
                 self.broken("attempts never go back", key, f"{entry['stage']}: {entry} became {now}")
 

@@ -116,4 +116,4 @@ def own_tasks(loop: asyncio.AbstractEventLoop) -> None:
                 task.cancel()
         return task
 
-    loop.set_task_factory(make)
+    loop.set_task_factory(make)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Objects of the model: those of trfakes, with garbage collection and deletion that take their time, as in a cluster."""
+"""Objects of the model: those of trfakes, with garbage collection and deletion that take their time."""
 
 from __future__ import annotations
 

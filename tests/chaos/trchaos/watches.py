@@ -1,4 +1,4 @@
-"""Kopf's watches, modelled: list, then follow; a cut stream goes on from its last version, after 410 all is listed again.
+"""Kopf's watches, modelled: list, then follow; a cut stream goes on from its last version, after 410 it lists again.
 
 What kopf does beyond that is not modelled because this operator uses none of it: events of one object reach their
 handler in their order and one at a time, those of different objects in any order.

@@ -19,7 +19,7 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class World:
-    """Everything; each part draws from a sequence of its own, so that a fault that is left out changes no other part."""
+    """Everything; each part has its own sequence of chance, so that leaving a fault out changes no other part."""
 
     def __init__(self, seed: int, *, settings: Settings = SETTINGS) -> None:
         self.loop = asyncio.get_running_loop()

@@ -42,6 +42,7 @@ PACKAGES = (
     "tests/fakes/trfuzz",
     "tests/fakes/trcorpus",
     "tests/servers/trservers",
+    "tests/chaos/trchaos",
 )
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),
