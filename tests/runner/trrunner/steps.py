@@ -84,6 +84,8 @@ def _server(name: str) -> Tier:
 
 TIERS = (
     UNIT,
+    # Building a TensorFlow graph uses one core: two tests at a time. It fills the time that the next tiers wait.
+    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
     # Half of their time, these tests wait for answers.
     Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=4),
     *(_server(name) for name in catalogue.QUICK),
@@ -91,8 +93,6 @@ TIERS = (
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
     Tier("chart", ("tests/chart",), NOT_REAL, ("chart tools",), workers=3, dist="loadfile"),
     Tier("api", ("tests/api", "tests/cluster/tests"), "api", ("binaries",), workers=2, dist="loadfile"),
-    # Building a TensorFlow graph uses one core: two tests at a time.
-    Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
     Tier(
         "node",
         ("tests/cluster/tests", "tests/e2e"),
