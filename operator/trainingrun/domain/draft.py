@@ -5,10 +5,9 @@ Invariant: it starts as a copy of what the API server holds, so fields that nobo
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, cast
 
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Phase, Stage
@@ -34,6 +33,7 @@ _CONDITION_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]]
 }
 _ENDED: Final = {Phase.SUCCEEDED: reasons.SUCCEEDED, Phase.FAILED: reasons.FAILED}
 _Entry = TypeVar("_Entry", StageAttempts, StageTimings)
+_Json = TypeVar("_Json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Draft:
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.status = copy.deepcopy(self.run.status)
+        self.status = _copied(self.run.status)
         self.status["observedGeneration"] = self.run.generation
         for condition in self.status.setdefault("conditions", []):
             # `kubectl wait` ignores a condition of an older generation; this reconcile judges all of them.
@@ -207,3 +207,13 @@ def _entry_of(entries: list[_Entry], stage: Stage) -> _Entry:
             return entry
     entries.append({"stage": stage.value})
     return entries[-1]
+
+
+def _copied(value: _Json) -> _Json:
+    """Copy a JSON document; copy.deepcopy takes five times as long."""
+    made: object = value
+    if isinstance(value, dict):
+        made = {key: _copied(item) for key, item in value.items()}
+    elif isinstance(value, list):
+        made = [_copied(item) for item in value]
+    return cast("_Json", made)

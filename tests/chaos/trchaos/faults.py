@@ -34,7 +34,7 @@ def _operator_killed(world: World, values: Values) -> None:
 
 
 def _watches_cut(world: World, values: Values) -> None:
-    for stream in sorted(world.server.streams, key=id):
+    for stream in list(world.server.streams):
         stream.cut()
     if values["compacted"]:
         world.store.compact()

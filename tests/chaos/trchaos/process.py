@@ -36,7 +36,7 @@ class Process:
         self.name, self.skew = name, 0.0
         self.client = Client(name)
         self.client.on_death = self.kill
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: dict[asyncio.Task[Any], None] = {}  # in the order of their beginning
         self.exited = False  # by itself, which it never should
         self._server, self._settings, self._chance = server, settings, chance
         loop = asyncio.get_running_loop()
@@ -110,8 +110,8 @@ def own_tasks(loop: asyncio.AbstractEventLoop) -> None:
         owner = context.get(_OWNER) if context is not None else _OWNER.get()
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **options)
         if owner is not None:
-            owner.tasks.add(task)
-            task.add_done_callback(owner.tasks.discard)
+            owner.tasks[task] = None
+            task.add_done_callback(lambda done: owner.tasks.pop(done, None))
             if not owner.alive:
                 task.cancel()
         return task

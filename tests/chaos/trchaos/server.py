@@ -81,7 +81,7 @@ class ModelServer:
         self.requests: list[Request] = []
         self.hit: Counter[str] = Counter()  # calls that a fault has hit, by its kind
         self.listeners: list[Callable[[Request], None]] = []
-        self.streams: set[Stream] = set()
+        self.streams: dict[Stream, None] = {}  # the open watches, in the order of their beginning
         self._chance = chance
         store.listeners.append(self._publish)
 
@@ -145,7 +145,7 @@ class Stream:
         for change in server.store.history:
             if change.version > since:
                 self.offer(change)
-        server.streams.add(self)
+        server.streams[self] = None
 
     def offer(self, change: Change) -> None:
         if not self.silent:
@@ -153,7 +153,7 @@ class Stream:
 
     def cut(self) -> None:
         """End it, as a restarted server or a proxy does."""
-        self._server.streams.discard(self)
+        self._server.streams.pop(self, None)
         self._queue.put_nowait(None)
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import random
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from trfakes.store import Change, Object, StatusError, Store
+from trfakes.store import Change, Object, StatusError, Store, copied
 
 COLLECT_SECONDS: Final = (0.05, 3.0)  # until the garbage collector sees that an owner is gone
 GRACE_SECONDS: Final = 30
@@ -30,7 +29,7 @@ class ChaosStore(Store):
     def create(self, plural: str, body: Any, *, namespace: str = "default") -> Object:
         if namespace in self.gone_namespaces:
             raise StatusError(404, f'namespaces "{namespace}" not found', kind="namespaces", name=namespace)
-        made = copy.deepcopy(dict(body))
+        made = copied(body)
         meta = made["metadata"]
         key = (plural, namespace, meta["name"])
         if key in self.objects:
@@ -51,11 +50,9 @@ class ChaosStore(Store):
         if plural == "pods" and body["spec"].get("nodeName"):
             if "deletionTimestamp" not in body["metadata"]:
                 grace = int(body["spec"].get("terminationGracePeriodSeconds") or GRACE_SECONDS)
-                new = copy.deepcopy(body)
-                ends = self._now() + timedelta(seconds=grace)
-                new["metadata"]["deletionTimestamp"] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
-                new["metadata"]["deletionGracePeriodSeconds"] = grace
-                self._keep((plural, namespace, name), new, "MODIFIED")
+                ends = (self._now() + timedelta(seconds=grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
+                meta = {**body["metadata"], "deletionTimestamp": ends, "deletionGracePeriodSeconds": grace}
+                self._keep((plural, namespace, name), {**body, "metadata": meta}, "MODIFIED")
             return
         self.remove(plural, name, namespace=namespace)
 
@@ -63,7 +60,7 @@ class ChaosStore(Store):
         """Remove an object from the API, whatever still runs."""
         body = self.objects.pop((plural, namespace, name), None)
         if body is not None:
-            self._note(plural, "DELETED", copy.deepcopy(body))
+            self._note(plural, "DELETED", self._versioned(body))
             self._later(self._collect, body["metadata"]["uid"])
 
     def _collect(self, owner: str) -> None:

@@ -1,11 +1,11 @@
 """Store the objects of a fake API server: resource versions, watch history, merge patches, garbage collection.
 
-Invariant: each change increases the single version counter and is added to the history that watches read.
+Invariants: each change increases the single version counter and is added to the history that watches read; an object
+that is stored is never changed in place, so the history, listings and answers share it.
 """
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -64,12 +64,13 @@ class Store:
         return found
 
     def select(self, plural: str, *, namespace: str | None = None, labels: str = "") -> Iterator[Object]:
-        for (kind, where, _), body in sorted(self.objects.items()):
-            if kind == plural and namespace in {None, where} and matches(body, labels):
+        keys = sorted(key for key in self.objects if key[0] == plural and namespace in {None, key[1]})
+        for body in [self.objects[key] for key in keys]:
+            if matches(body, labels):
                 yield body
 
     def create(self, plural: str, body: Mapping[str, Any], *, namespace: str = "default") -> Object:
-        made = copy.deepcopy(dict(body))
+        made = copied(body)
         meta = made.setdefault("metadata", {})
         key = (plural, namespace, meta["name"])
         if key in self.objects:
@@ -86,7 +87,7 @@ class Store:
     def put(self, plural: str, body: Mapping[str, Any]) -> None:
         """Store an object as it is, with its UID and status, as if it had been here before."""
         meta = body["metadata"]
-        self._keep((plural, meta["namespace"], meta["name"]), copy.deepcopy(dict(body)), "ADDED")
+        self._keep((plural, meta["namespace"], meta["name"]), copied(body), "ADDED")
 
     def patch(
         self, plural: str, name: str, patch: Mapping[str, Any], *, namespace: str = "default", status: bool = False
@@ -101,13 +102,13 @@ class Store:
         if new == old:
             return old
         if new.get("spec") != old.get("spec"):
-            new["metadata"]["generation"] += 1
+            new["metadata"] = {**new["metadata"], "generation": new["metadata"]["generation"] + 1}
         return self._keep((plural, namespace, name), new, "MODIFIED")
 
     def update_status(self, plural: str, name: str, *, namespace: str = "default", **fields: Any) -> Object:
         """Replace whole fields of the status, as a controller or a kubelet does."""
-        new = copy.deepcopy(self.get(plural, name, namespace=namespace))
-        new.setdefault("status", {}).update(fields)
+        old = self.get(plural, name, namespace=namespace)
+        new = {**old, "status": {**(old.get("status") or {}), **copied(fields)}}
         return self._keep((plural, namespace, name), new, "MODIFIED")
 
     def delete(self, plural: str, name: str, *, namespace: str = "default", uid: str | None = None) -> None:
@@ -115,12 +116,11 @@ class Store:
         if uid is not None and body["metadata"]["uid"] != uid:
             raise StatusError(409, f'{plural} "{name}" has another uid')
         if plural == "pods" and self.graceful_pods and "deletionTimestamp" not in body["metadata"]:
-            new = copy.deepcopy(body)
-            new["metadata"]["deletionTimestamp"] = self.now_text()
+            new = {**body, "metadata": {**body["metadata"], "deletionTimestamp": self.now_text()}}
             self._keep((plural, namespace, name), new, "MODIFIED")
             return
         del self.objects[plural, namespace, name]
-        self._note(plural, "DELETED", copy.deepcopy(body))
+        self._note(plural, "DELETED", self._versioned(body))
         self._collect(body["metadata"]["uid"])
 
     def compact(self) -> None:
@@ -139,27 +139,34 @@ class Store:
                 self.delete(plural, name, namespace=namespace)
 
     def _keep(self, key: Key, body: Object, kind: str) -> Object:
-        self.version += 1
-        body["metadata"]["resourceVersion"] = str(self.version)
-        self.objects[key] = body
-        self._note(key[0], kind, copy.deepcopy(body), raise_version=False)
-        return body
+        kept = self.objects[key] = self._versioned(body)
+        self._note(key[0], kind, kept)
+        return kept
 
-    def _note(self, plural: str, kind: str, body: Object, *, raise_version: bool = True) -> None:
-        if raise_version:
-            self.version += 1
-            body["metadata"]["resourceVersion"] = str(self.version)
+    def _versioned(self, body: Object) -> Object:
+        """The next version of an object."""
+        self.version += 1
+        return {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
+
+    def _note(self, plural: str, kind: str, body: Object) -> None:
         change = Change(self.version, plural, kind, body)
         self.history.append(change)
         for listener in list(self.listeners):
             listener(change)
 
 
+def copied(value: Any) -> Any:
+    """A copy of a JSON document."""
+    if isinstance(value, Mapping):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def merge(old: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7386)."""
+    """Apply a JSON merge patch (RFC 7386); what it leaves alone is shared with the old value."""
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    new = copy.deepcopy(old) if isinstance(old, dict) else {}
+        return copied(patch)
+    new = dict(old) if isinstance(old, dict) else {}
     for key, value in patch.items():
         if value is None:
             new.pop(key, None)
