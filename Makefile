@@ -26,6 +26,9 @@ test: ## Run every check and test, up to a real cluster (TIER=contract: only thi
 fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
 	@$(BIN) $(PY) -m trfuzz --seconds $(or $(SECONDS),60) $(if $(INPUT),--input $(INPUT)) $(ONLY)
 
+chaos: ## Search for violations with seeded faults in virtual time (SECONDS=60; SEED=123 or SCHEDULE=file replays one; STATE=file)
+	@$(BIN) $(PY) -m trchaos --seconds $(or $(SECONDS),60) $(if $(STATE),--state "$(STATE)") $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULE),--schedule "$(SCHEDULE)") $(if $(SHRINK),--shrink)
+
 mutants: ## Bring faults of the past back, one by one: the tests must catch each (ONLY="retry namespace")
 	@$(BIN) $(PY) -m trrunner.mutants $(ONLY)
 
@@ -73,4 +76,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers chaos

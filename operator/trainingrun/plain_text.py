@@ -7,7 +7,7 @@ from where `kubectl` prints them on a terminal. Invariant: the gate is where tex
 
 from __future__ import annotations
 
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 REPLACEMENT: Final = "\ufffd"
 _JOINERS: Final = "\u200c\u200d"  # spelling in Persian and in Indic scripts; between ASCII letters they only hide
@@ -27,14 +27,15 @@ def plain(text: str) -> str:
 
 def plain_document(value: _T) -> _T:
     """Return a copy of a document with every text in it made plain."""
-    made: object = value
+    return cast("_T", _plain_part(value))
+
+
+def _plain_part(value: Any) -> Any:
     if isinstance(value, str):
-        made = plain(value)
-    elif isinstance(value, dict):
-        made = {key: plain_document(item) for key, item in value.items()}
-    elif isinstance(value, list):
-        made = [plain_document(item) for item in value]
-    return cast("_T", made)
+        return value if value.isprintable() else plain(value)
+    if isinstance(value, dict):
+        return {key: _plain_part(item) for key, item in value.items()}
+    return [_plain_part(item) for item in value] if isinstance(value, list) else value
 
 
 def _shown(text: str, place: int) -> str:

@@ -25,8 +25,10 @@ def document(text: bytes | str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - its callers expect one kind of error
     level: list[Any] = [found]
-    for _ in range(MAX_DEPTH):
+    depth = 0
+    while level and depth < MAX_DEPTH:
         level = [inner for outer in level if isinstance(outer, dict | list) for inner in _parts(outer)]
+        depth += 1
     if level:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar
 
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Phase, Stage
@@ -33,7 +33,6 @@ _CONDITION_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]]
 }
 _ENDED: Final = {Phase.SUCCEEDED: reasons.SUCCEEDED, Phase.FAILED: reasons.FAILED}
 _Entry = TypeVar("_Entry", StageAttempts, StageTimings)
-_Json = TypeVar("_Json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +208,8 @@ def _entry_of(entries: list[_Entry], stage: Stage) -> _Entry:
     return entries[-1]
 
 
-def _copied(value: _Json) -> _Json:
-    """Copy a JSON document; copy.deepcopy takes five times as long."""
-    made: object = value
+def _copied(value: Any) -> Any:
+    """Copy a JSON document; copy.deepcopy takes four times as long."""
     if isinstance(value, dict):
-        made = {key: _copied(item) for key, item in value.items()}
-    elif isinstance(value, list):
-        made = [_copied(item) for item in value]
-    return cast("_Json", made)
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value

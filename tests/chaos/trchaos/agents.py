@@ -47,12 +47,14 @@ class AgentLife:
     ended_at: float | None = None
     stopped_at: float | None = None  # SIGTERM
     shipped: bool = False
+    lacks_dataset: bool = False  # the prepared data set was deleted from the bucket before it was fetched
     changes: Mapping[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Claim an epoch and find where to go on."""
         self.epoch = self.bucket.claim(self, now=self.started_at)
+        self.lacks_dataset = self.stage != "prep" and "prep" not in self.bucket.results
         if self.stage == "train":
             self.from_step = self.bucket.newest_step(self.started_at)
             self.bucket.resumed.append((self.from_step, self.bucket.newest_step(self.started_at)))
@@ -62,6 +64,8 @@ class AgentLife:
     @property
     def seconds(self) -> float:
         """How long it works if nothing ends it."""
+        if self.lacks_dataset:
+            return 3.0
         if self.stage == "train":
             if self.changes.get("finish"):
                 return 5.0
@@ -94,6 +98,9 @@ class AgentLife:
 
     def finish(self, now: float, *, outcome: str) -> dict[str, Any]:
         """End with an outcome; returns the verdict, empty when it leaves none."""
+        if self.lacks_dataset and outcome != "interrupted":
+            self.ended_at = now
+            return verdict(self.stage, "storageRefused", reason="DatasetLost")
         if outcome == "succeeded":
             step = self.step(now) if self.changes.get("finish") else self.steps
             if not self.bucket.publish(self, now=now, step=step):

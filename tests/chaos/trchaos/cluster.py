@@ -18,6 +18,7 @@ from trfakes.store import Change, Object
 
 CONTROLLER_SECONDS: Final = (0.02, 1.0)
 KUBELET_SECONDS: Final = (0.05, 1.0)
+WAIT_SECONDS: Final = (5.0, 20.0)  # until a kubelet tries again what did not work
 START_SECONDS: Final = (0.5, 8.0)  # image, volumes, start of the containers
 
 
@@ -83,6 +84,8 @@ class Cluster:
         self.buckets: dict[str, Bucket] = {}
         self.pods: dict[str, Played] = {}  # by UID, also those that are gone
         self.quota_full: set[str] = set()  # namespaces in which no pod is admitted
+        self.unstartable: dict[str, tuple[str, str]] = {}  # namespaces in which no container starts: reason, message
+        self.held_pods: set[str] = set()  # UIDs of pods with a finalizer: they are not removed
         self.on_begin: list[Callable[[Played], None]] = []
         self._addresses = 0
         store.listeners.append(self._see)
@@ -107,7 +110,7 @@ class Cluster:
 
     def _control(self, seen: Object) -> None:
         job = self._current("jobs", seen)
-        if job is None or self._finished(job):
+        if job is None or self.is_finished(job):
             return
         meta, status = job["metadata"], job.get("status") or {}
         pods = self._pods_of(job)
@@ -149,7 +152,7 @@ class Cluster:
     def _pod_gone(self, pod: Object) -> None:
         """A pod was removed from the API: a Job that is not suspended has failed with it, unless it had ended."""
         owner = self._job_of(pod)
-        if owner is None or self._finished(owner) or (owner["spec"] or {}).get("suspend"):
+        if owner is None or self.is_finished(owner) or (owner["spec"] or {}).get("suspend"):
             return
         if any(
             c["type"] == "Suspended" and c["status"] == "True"
@@ -162,7 +165,7 @@ class Cluster:
 
     def _finish_job(self, seen: Object, *, failed: bool) -> None:
         job = self._current("jobs", seen)
-        if job is None or self._finished(job):
+        if job is None or self.is_finished(job):
             return
         counted = {"failed": 1} if failed else {"succeeded": 1}
         reason = {"reason": "BackoffLimitExceeded"} if failed else {}
@@ -173,7 +176,7 @@ class Cluster:
 
     def _end_job(self, seen: Object, failed: bool) -> None:
         job = self._current("jobs", seen)
-        if job is not None and not self._finished(job):
+        if job is not None and not self.is_finished(job):
             reason = {"reason": "BackoffLimitExceeded"} if failed else {}
             self._set_job(job, {**self._condition("Failed" if failed else "Complete"), **reason})
 
@@ -191,7 +194,7 @@ class Cluster:
         return {"type": kind, "status": "True", "lastTransitionTime": self.store.now_text()}
 
     @staticmethod
-    def _finished(job: Object) -> bool:
+    def is_finished(job: Object) -> bool:
         conditions = (job.get("status") or {}).get("conditions") or ()
         return any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
 
@@ -245,6 +248,9 @@ class Cluster:
             return
         if pod is None or "deletionTimestamp" in pod["metadata"] or played.ended is not None:
             return
+        if played.namespace in self.unstartable:
+            self._wait(played, pod, *self.unstartable[played.namespace])
+            return
         played.began = self._loop.time()
         bucket = self.buckets.setdefault(played.run_uid, Bucket())
         wish = self._wish_of(f"{played.namespace}/{pod['metadata']['labels'][LABEL_RUN]}")
@@ -270,6 +276,14 @@ class Cluster:
         states = [{"name": c["name"], "state": {"running": {"startedAt": now}}} for c in pod["spec"]["containers"]]
         self._report(played, phase="Running", podIP=address, containerStatuses=states)
         self._loop.call_later(life.seconds, self._work_done, played)
+
+    def _wait(self, played: Played, pod: Object, reason: str, message: str) -> None:
+        """Report why the containers of a pod do not start, and try again."""
+        state = {"waiting": {"reason": reason, "message": message}}
+        states = [{"name": container["name"], "state": state} for container in pod["spec"]["containers"]]
+        if (pod.get("status") or {}).get("containerStatuses") != states:
+            self._report(played, containerStatuses=states)
+        self._later(WAIT_SECONDS, self._start, pod)
 
     def _work_done(self, played: Played) -> None:
         life = played.life
@@ -303,7 +317,7 @@ class Cluster:
             self._end(played, outcome="interrupted")
         self._later(KUBELET_SECONDS, self._remove, seen)
 
-    def _end(self, played: Played, *, outcome: str) -> None:
+    def _end(self, played: Played, *, outcome: str, **more: str) -> None:
         """The containers of a pod end."""
         life = played.life
         assert life is not None
@@ -338,7 +352,7 @@ class Cluster:
                 "reason": "Evicted",
                 "message": 'Usage of EmptyDir volume "scratch" exceeds the limit "20Gi". ',
             }
-        self._report(played, **fields)
+        self._report(played, **fields, **more)
 
     def _report(self, played: Played, **fields: Any) -> None:
         node = self._node(played.node)
@@ -375,7 +389,7 @@ class Cluster:
 
     def _remove(self, seen: Object) -> None:
         pod = self._current("pods", seen)
-        if pod is not None:
+        if pod is not None and pod["metadata"]["uid"] not in self.held_pods:
             self.store.remove("pods", pod["metadata"]["name"], namespace=pod["metadata"]["namespace"])
 
     # Faults of the cluster -------------------------------------------------------------------------------------------
@@ -398,15 +412,31 @@ class Cluster:
         for played in self.pods.values():
             pod = self.store.find("pods", played.name, namespace=played.namespace)
             if played.node == node.name and pod is not None and pod["metadata"]["uid"] == played.pod_uid:
-                target = {
-                    "type": "DisruptionTarget",
-                    "status": "True",
-                    "reason": "DeletionByTaintManager",
-                    "message": "Taint manager: deleting due to NoExecute taint",
-                }
-                conditions = [*((pod.get("status") or {}).get("conditions") or ()), target]
-                self.store.update_status("pods", played.name, namespace=played.namespace, conditions=conditions)
-                self.store.delete("pods", played.name, namespace=played.namespace)
+                self.disrupt(pod, reason="DeletionByTaintManager")
+
+    def disrupt(self, pod: Object, *, reason: str) -> None:
+        """Delete a pod for a reason of the cluster, which its condition DisruptionTarget tells."""
+        meta = pod["metadata"]
+        target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "The pod has to go."}
+        conditions = [*((pod.get("status") or {}).get("conditions") or ()), target]
+        self.store.update_status("pods", meta["name"], namespace=meta["namespace"], conditions=conditions)
+        self.store.delete("pods", meta["name"], namespace=meta["namespace"])
+
+    def end_now(self, played: Played, *, outcome: str, **more: str) -> None:
+        """End the containers of a pod; `more` is what its kubelet adds to the status of the pod."""
+        if played.began is not None and played.ended is None:
+            self._end(played, outcome=outcome, **more)
+
+    def release_pod(self, played: Played) -> None:
+        """Remove the finalizer of a pod, and the pod if nothing else keeps it."""
+        self.held_pods.discard(played.pod_uid)
+        pod = self.store.find("pods", played.name, namespace=played.namespace)
+        if pod is not None and pod["metadata"]["uid"] == played.pod_uid and "deletionTimestamp" in pod["metadata"]:
+            self._terminate(pod)
+
+    def node_of(self, played: Played) -> Node:
+        """The node that a pod runs on."""
+        return self._node(played.node)
 
     # Helpers ---------------------------------------------------------------------------------------------------------
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import traceback
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from trchaos import faults
 from trchaos.invariants import Invariants, Violation
 from trchaos.loop import HotLoopError, StuckError, run_virtual
+from trchaos.operator_faults import MAIN, keep_running, running
 from trchaos.schedule import Fault, RunPlan, Schedule
+from trchaos.trace import Trace
 from trchaos.world import World
 from trfakes.builders import a_run
 
-SETTLE_SECONDS: Final = 4 * 3600.0  # after the last fault, within which every run ends
+SETTLE_SECONDS: Final = 6 * 3600.0  # from the end of the last cause; three stages may use up every back-off
 LOOK_SECONDS: Final = 30.0
+GRACE_SECONDS: Final = 60.0  # from the last end of a run until nothing may be written any more
+QUIET_SECONDS: Final = 300.0
+SOON_SECONDS: Final = 600.0  # runs that are deleted so soon after their end are waited for
+REAL_SECONDS: Final = 120  # that one execution may take; it is in an endless loop otherwise
 
 
 @dataclass
@@ -30,40 +40,117 @@ class Report:
     violations: list[Violation] = field(default_factory=list)
 
 
-def execute(schedule: Schedule) -> Report:
-    """Execute a schedule in virtual time."""
+class EndlessError(BaseException):
+    """An execution does not end; no code that catches errors may catch it."""
+
+
+def execute(schedule: Schedule, *, trace: Trace | None = None) -> Report:
+    """Execute a schedule in virtual time; what happens is written to `trace`."""
     report = Report(schedule.seed, runs=len(schedule.runs), faults=Counter(f.kind for f in schedule.faults))
     try:
-        run_virtual(_execute(schedule, report))
-    except (HotLoopError, StuckError) as error:
+        with _limited(REAL_SECONDS):
+            run_virtual(_Execution(schedule, report, trace).run())
+    except (HotLoopError, StuckError, EndlessError) as error:
         report.violations.append(Violation(report.seconds, "no hot loop", "", str(error)))
     return report
 
 
-async def _execute(schedule: Schedule, report: Report) -> None:
-    world = World(schedule.seed)
-    world.cluster.agents.reaches = schedule.progress
-    invariants = Invariants(world)
-    report.violations = invariants.violations
-    world.start_operator()
-    for plan in schedule.runs:
-        world.loop.call_later(plan.at, _create, world, plan)
-    for fault in schedule.faults:
-        world.loop.call_later(fault.at, _happen, world, fault)
-    last = max([run.at for run in schedule.runs] + [fault.at for fault in schedule.faults], default=0.0)
-    await asyncio.sleep(last + 1.0)
-    while world.loop.time() < last + SETTLE_SECONDS and not world.settled():
-        await asyncio.sleep(LOOK_SECONDS)
-    invariants.finish()
-    report.requests, report.seconds = len(world.server.requests), world.loop.time()
-    for process in world.processes:
-        process.kill()
-    await asyncio.sleep(0)
+class _Execution:
+    """One execution, from an empty cluster to its end."""
+
+    def __init__(self, schedule: Schedule, report: Report, trace: Trace | None) -> None:
+        self._schedule, self._report, self._trace = schedule, report, trace
+
+    async def run(self) -> None:
+        schedule, report = self._schedule, self._report
+        world = World(schedule.seed)
+        world.cluster.agents.reaches = schedule.progress
+        world.loop.set_exception_handler(self._failed)
+        invariants = Invariants(world)
+        report.violations = invariants.violations
+        if self._trace is not None:
+            self._trace.watch(world)
+        world.start_operator(MAIN)
+        for plan in schedule.runs:
+            world.loop.call_later(plan.at, self._create, world, plan)
+        for fault in schedule.faults:
+            world.loop.call_later(fault.at, self._happen, world, fault)
+        try:
+            await self._settle(world, invariants)
+        finally:
+            report.requests, report.seconds = len(world.server.requests), world.loop.time()
+            for process in world.processes:
+                process.kill()
+            await asyncio.sleep(0)
+
+    async def _settle(self, world: World, invariants: Invariants) -> None:
+        """Wait until all causes are gone and all runs have ended, then see that nothing is written any more."""
+        ends = ends_of(self._schedule)
+        await asyncio.sleep(ends + 1.0)
+        keep_running(world)
+        while world.loop.time() < ends + SETTLE_SECONDS and not is_settled(world):
+            await asyncio.sleep(LOOK_SECONDS)
+        if is_settled(world):
+            await asyncio.sleep(GRACE_SECONDS)
+            begin_quiet: Callable[[], None] = getattr(invariants, "begin_quiet", lambda: None)
+            begin_quiet()
+            await asyncio.sleep(QUIET_SECONDS)
+        invariants.finish()
+
+    def _create(self, world: World, plan: RunPlan) -> None:
+        self._note(world, f"user creates {plan.namespace}/{plan.name}")
+        if plan.namespace in world.store.gone_namespaces:
+            return
+        world.create_run(a_run(plan.name).spec(**plan.spec).body(), plan.wish, namespace=plan.namespace)
+
+    def _happen(self, world: World, fault: Fault) -> None:
+        self._note(world, f"FAULT {fault.kind}: {dict(fault.values)}")
+        faults.KINDS[fault.kind].happen(world, fault.values)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback raised: the model is wrong, or the operator has an error that it does not catch."""
+        error = context.get("exception")
+        where = "".join(traceback.format_exception(error)[-3:]) if error is not None else ""
+        text = f"{str(context.get('message'))[:80]}: {error!r} {where}"
+        self._report.violations.append(Violation(loop.time(), "nothing raises", "", text))
+
+    def _note(self, world: World, text: str) -> None:
+        if self._trace is not None:
+            self._trace.note(world.loop.time(), text)
 
 
-def _create(world: World, plan: RunPlan) -> None:
-    world.create_run(a_run(plan.name).spec(**plan.spec).body(), plan.wish, namespace=plan.namespace)
+def ends_of(schedule: Schedule) -> float:
+    """When all runs are created and the causes of all faults are gone."""
+    ends = [fault.at + faults.KINDS[fault.kind].lasts(fault.values) for fault in schedule.faults]
+    return max([*ends, *(plan.at for plan in schedule.runs)], default=0.0)
 
 
-def _happen(world: World, fault: Fault) -> None:
-    faults.KINDS[fault.kind].happen(world, fault.values)
+def is_settled(world: World) -> bool:
+    """Whether the operator lives and every run has ended, or is suspended by its user."""
+    return running(world, MAIN) is not None and all(_is_at_rest(run) for run in world.store.select("trainingruns"))
+
+
+def _is_at_rest(run: dict[str, Any]) -> bool:
+    spec, status = run.get("spec") or {}, run.get("status") or {}
+    found = {c["type"]: c for c in status.get("conditions") or ()}
+    if found.get("Finished", {}).get("status") == "True":
+        ttl = spec.get("ttlSecondsAfterFinished")
+        retried = status.get("retry", 0) < spec.get("retry", 0)
+        return not retried and (ttl is None or ttl > SOON_SECONDS)
+    return bool(spec.get("suspend")) and any(c.get("reason") == "Suspended" for c in found.values())
+
+
+@contextmanager
+def _limited(seconds: int) -> Iterator[None]:
+    """Raise EndlessError when the block takes longer, in real time; only the main thread can be interrupted so."""
+
+    def end(*_: object) -> None:
+        raise EndlessError(f"not done after {seconds} s of real time")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import Callable, Coroutine
+import types
+from collections.abc import Callable, Coroutine, Generator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from trainingrun.api.clock import Clock
 from trainingrun.api.settings import Settings
@@ -17,6 +18,7 @@ from trainingrun.engine.outside import Outside
 from trchaos.server import Client, ModelApi, ModelServer
 from trchaos.watches import Watch
 
+T = TypeVar("T")
 _OWNER: contextvars.ContextVar[Process | None] = contextvars.ContextVar("owner", default=None)
 
 
@@ -37,6 +39,7 @@ class Process:
         self.client = Client(name)
         self.client.on_death = self.kill
         self.tasks: dict[asyncio.Task[Any], None] = {}  # in the order of their beginning
+        self.thaw: asyncio.Future[None] | None = None  # while it stands still
         self.exited = False  # by itself, which it never should
         self._server, self._settings, self._chance = server, settings, chance
         loop = asyncio.get_running_loop()
@@ -64,6 +67,20 @@ class Process:
                 watch.stream.cut()
         for task in list(self.tasks):
             task.cancel()
+
+    def freeze(self, seconds: float) -> None:
+        """Let it stand still for a while; its timers and what it receives come late."""
+        loop = asyncio.get_running_loop()
+        until = max(self.client.frozen_until, loop.time() + seconds)
+        self.client.frozen_until = until
+        if self.thaw is None:
+            self.thaw = loop.create_future()
+        loop.call_at(until, self._go_on)
+
+    def _go_on(self) -> None:
+        if self.thaw is not None and asyncio.get_running_loop().time() >= self.client.frozen_until:
+            thaw, self.thaw = self.thaw, None
+            thaw.set_result(None)
 
     async def stop(self) -> None:
         """End it as SIGTERM does."""
@@ -108,6 +125,8 @@ def own_tasks(loop: asyncio.AbstractEventLoop) -> None:
     def make(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
         context = options.get("context")
         owner = context.get(_OWNER) if context is not None else _OWNER.get()
+        if owner is not None:
+            coro = _stoppable(coro, owner)
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **options)
         if owner is not None:
             owner.tasks[task] = None
@@ -117,3 +136,26 @@ def own_tasks(loop: asyncio.AbstractEventLoop) -> None:
         return task
 
     loop.set_task_factory(make)  # type: ignore[arg-type]
+
+
+@types.coroutine
+def _stoppable(work: Coroutine[Any, Any, T], owner: Process) -> Generator[Any, Any, T]:
+    """Run a coroutine step by step, and no step while its process stands still."""
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        while owner.thaw is not None and owner.alive:
+            try:
+                yield from asyncio.shield(owner.thaw)
+            except asyncio.CancelledError as cancelled:
+                error = cancelled
+        try:
+            awaited = work.send(value) if error is None else work.throw(error)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        value, error = None, None
+        try:
+            value = yield awaited
+        except BaseException as raised:  # noqa: BLE001 - handed on
+            error = raised

@@ -12,7 +12,22 @@ from trchaos.agents import End
 from trchaos.cluster import Wish
 
 NAMESPACES: Final = ("default", "vision", "robots")
-FAULT_SECONDS: Final = (120.0, 1800.0)  # within which all faults begin
+FAULT_SECONDS: Final = (30.0, 1800.0)  # within which all faults begin
+OUTCOMES: Final = (
+    "killed",
+    "crash",
+    "interrupted",
+    "oomKilled",
+    "scratchFull",
+    "userError",
+    "storageRefused",
+    "storageOutage",
+    "diverged",
+    "stalled",
+    "outOfMemory",
+    "diskFull",
+    "gpuUnfit",
+)
 
 
 @dataclass(frozen=True)
@@ -62,14 +77,18 @@ class Schedule:
 def make(seed: int) -> Schedule:
     """The schedule of a seed."""
     chance = random.Random(f"schedule {seed}")
-    runs = tuple(_draw_run(chance, number) for number in range(chance.choice((1, 1, 2, 2, 3, 5, 12))))
+    many = chance.random() < 0.02
+    count = chance.randint(20, 40) if many else chance.choice((1, 1, 1, 2, 2, 3, 5))
+    runs = tuple(_draw_run(chance, number) for number in range(count))
     horizon = chance.uniform(*FAULT_SECONDS)
     kinds = sorted(faults.KINDS)
+    if chance.random() < 0.3:  # some kinds only, so that they meet each other
+        kinds = chance.sample(kinds, 3)
     chosen = []
-    for _ in range(chance.choice((0, 2, 4, 8, 15))):
+    for _ in range(chance.choice((0, 1, 2, 4, 8, 15))):
         kind = chance.choice(kinds)
         values = faults.KINDS[kind].draw(chance, runs)
-        chosen.append(Fault(round(chance.uniform(1.0, horizon), 3), kind, values))
+        chosen.append(Fault(round(chance.uniform(0.0, horizon), 3), kind, values))
     return Schedule(seed, runs, tuple(sorted(chosen, key=lambda fault: fault.at)), progress=chance.random() < 0.3)
 
 
@@ -77,14 +96,44 @@ def _draw_run(chance: random.Random, number: int) -> RunPlan:
     ends: dict[str, tuple[End, ...]] = {}
     for stage in ("prep", "train", "export"):
         if chance.random() < 0.3:
-            outcomes = chance.choices(("killed", "crash", "interrupted", "succeeded"), k=chance.randint(1, 2))
+            kinds = chance.sample(OUTCOMES, 2) if chance.random() < 0.5 else OUTCOMES[:3]
+            outcomes = chance.choices(("succeeded", *kinds), k=chance.choice((1, 1, 2, 3, 8)))
             ends[stage] = tuple(End(outcome, round(chance.uniform(0.1, 0.9), 2)) for outcome in outcomes)
     return RunPlan(
         name=f"run-{number}",
         namespace=chance.choice(NAMESPACES),
         at=round(chance.uniform(0.0, 60.0), 3),
-        wish=Wish(ends, steps=chance.choice((300, 1000)), rate=5.0),
+        spec=_draw_spec(chance),
+        wish=Wish(ends, steps=chance.choice((300, 1000, 5000)), rate=5.0),
     )
+
+
+def _draw_spec(chance: random.Random) -> dict[str, Any]:
+    """Fields that differ from the default."""
+    spec: dict[str, Any] = {}
+    if chance.random() < 0.15:
+        spec["startDeadlineSeconds"] = chance.choice((60, 300, 3600))
+    if chance.random() < 0.1:
+        spec["activeDeadlineSeconds"] = chance.choice((60, 600, 3600))
+    if chance.random() < 0.15:
+        spec["ttlSecondsAfterFinished"] = chance.choice((0, 60, 3600))
+    if chance.random() < 0.5:
+        spec["tensorboard"] = {"enabled": False}
+    if chance.random() < 0.1:
+        spec["export"] = {"gate": {"minMAP": chance.choice((0.1, 0.99))}}
+    train: dict[str, Any] = {}
+    if chance.random() < 0.15:
+        classes = ("interrupted", "crash", "stalled", "storageOutage", "outOfMemory")
+        train["retries"] = {name: chance.choice((0, 1, 8)) for name in chance.sample(classes, 2)}
+    if chance.random() < 0.15:
+        train["onDivergence"] = "Rollback"
+    if chance.random() < 0.15:
+        train["onOutOfMemory"] = "HalveBatch"
+    if train:
+        spec["train"] = train
+    if chance.random() < 0.05:
+        spec["suspend"] = True  # the fault "run suspended" resumes some of them
+    return spec
 
 
 def _run(entry: Mapping[str, Any]) -> RunPlan:

@@ -60,16 +60,26 @@ class Client:
 
     def __init__(self, name: str) -> None:
         self.name, self.dead = name, False
-        self.die_after_calls: int | None = None  # it is killed when so many more calls have taken effect
+        self.die_after_calls: int | None = None  # it is killed when so many more calls were counted
+        self.dies_before = False  # the effect of that call; otherwise after it
+        self.counts_reads = False
+        self.unreachable_until = 0.0  # no call and no event passes before
+        self.frozen_until = 0.0  # its process stands still before
         self.on_death: Callable[[], None] = lambda: None
 
-    def count_call(self) -> None:
-        """Count a call that took effect: this may have been the last one."""
-        if self.die_after_calls is not None:
+    def count_call(self, method: str, *, before: bool) -> None:
+        """Count a call, before or after its effect: this may be the last one."""
+        counted = before == self.dies_before and (method != "GET" or self.counts_reads)
+        if self.die_after_calls is not None and counted:
             self.die_after_calls -= 1
             if self.die_after_calls < 0:
                 self.die_after_calls = None
                 self.on_death()
+
+    async def reach(self) -> None:
+        """Wait until the network is there."""
+        while (left := self.unreachable_until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(left)
 
 
 class ModelServer:
@@ -91,6 +101,8 @@ class ModelServer:
         """Status, text and Retry-After of the answer; raises DroppedError."""
         rule = self._rule(method, path)
         await asyncio.sleep(self._chance.uniform(*LATENCY))
+        await client.reach()
+        client.count_call(method, before=True)
         _still_alive(client)
         refused = rule is not None and not rule.takes_effect and (rule.status or not rule.seconds)
         if rule is not None and refused:
@@ -98,13 +110,15 @@ class ModelServer:
             answer |= rule.answer
         else:
             code, answer = self.answers.to(method, path, query=query, body=json.loads(body or "{}"))
+            if rule is not None and rule.status:
+                code, answer = rule.status, {"kind": "Status", "code": rule.status, "message": _STATUS[rule.status]}
         text = answer if isinstance(answer, str) else json.dumps(answer)
         lost = rule is not None and not rule.status and not rule.seconds
         self._record(Request(asyncio.get_running_loop().time(), client.name, method, path, 0 if lost else code))
-        if method != "GET" and not refused:
-            client.count_call()
+        client.count_call(method, before=False)
         late = rule.seconds if rule is not None else 0.0
         await asyncio.sleep(late + self._chance.uniform(*LATENCY))
+        await client.reach()
         _still_alive(client)
         if lost:
             raise DroppedError
@@ -130,7 +144,7 @@ class ModelServer:
             listener(request)
 
     def _publish(self, change: Change) -> None:
-        for stream in self.streams:
+        for stream in list(self.streams):
             stream.offer(change)
 
 

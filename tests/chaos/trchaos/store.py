@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ class ChaosStore(Store):
         super().__init__(now=now, new_uid=self._next_uid)
         self._chance = chance
         self.gone_namespaces: set[str] = set()
+        self.admission: list[Callable[[str, Object], None]] = []  # change objects as they are created
 
     def _next_uid(self) -> str:
         self._uids += 1
@@ -36,6 +38,8 @@ class ChaosStore(Store):
             raise StatusError(409, f'{plural} "{meta["name"]}" already exists', reason="AlreadyExists")
         meta["uid"] = self._new_uid()
         meta.update(namespace=namespace, generation=1, creationTimestamp=self.now_text())
+        for admit in self.admission:
+            admit(plural, made)
         kept = self._keep(key, made, "ADDED")
         owners = [ref["uid"] for ref in meta.get("ownerReferences") or () if ref.get("controller")]
         if owners and not any(self._is_alive(uid) for uid in owners):

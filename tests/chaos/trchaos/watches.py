@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from trainingrun.api.names import LABEL_STAGE
 from trchaos.server import Client, ModelServer, Stream, list_of
+from trfakes.store import Change, matches
 
 Saw = Callable[[str | None, Mapping[str, Any]], None]
 DELIVERY_SECONDS: Final = (0.0, 0.05)
@@ -33,8 +34,11 @@ class Watch:
         saw: Saw,
         chance: random.Random,
     ) -> None:
-        self._server, self._client, self._plural, self._namespace = server, client, plural, namespace
+        self._server, self._client, self._namespace = server, client, namespace
+        self.plural = plural
         self._saw, self._chance = saw, chance
+        self._deleted: set[str] = set()
+        self._backlog: list[tuple[str | None, Mapping[str, Any]]] = []  # not seen yet
         self._last_at: dict[str, float] = {}  # when the newest event of each object is delivered
         self.blocked_until = 0.0  # before, neither listing nor stream gets through
         self.twice = False  # deliver each event twice, the second time late
@@ -45,7 +49,7 @@ class Watch:
         while True:
             await self._wait_until_open()
             found, version = list_of(
-                self._server, self._plural, namespace=self._namespace, selector=SELECTORS[self._plural]
+                self._server, self.plural, namespace=self._namespace, selector=SELECTORS[self.plural]
             )
             for body in found:
                 self._deliver(None, body)
@@ -57,7 +61,7 @@ class Watch:
         while True:
             await self._wait_until_open()
             self.stream = self._server.open_watch(
-                self._plural, namespace=self._namespace, selector=SELECTORS[self._plural], since=version
+                self.plural, namespace=self._namespace, selector=SELECTORS[self.plural], since=version
             )
             async for event in self.stream.events():
                 if event["type"] == "ERROR":
@@ -69,8 +73,15 @@ class Watch:
 
     async def _wait_until_open(self) -> None:
         loop = asyncio.get_running_loop()
-        while (left := self.blocked_until - loop.time()) > 0:
+        while (left := max(self.blocked_until, self._client.unreachable_until) - loop.time()) > 0:
             await asyncio.sleep(left + self._chance.uniform(*AGAIN_SECONDS))
+
+    def show_again(self, change: Change) -> None:
+        """Show a change that may be older than what was shown already."""
+        body = change.body
+        here = change.plural == self.plural and self._namespace in {None, body["metadata"]["namespace"]}
+        if here and matches(body, SELECTORS[self.plural]):
+            self._show_late(change.kind, body)
 
     def _deliver(self, change: str | None, body: Mapping[str, Any]) -> None:
         loop = asyncio.get_running_loop()
@@ -79,8 +90,27 @@ class Watch:
         self._last_at[uid] = due
         loop.call_at(due, self._hand_over, change, body)
         if self.twice and change != "DELETED":
-            loop.call_at(due + self._chance.uniform(0.0, 2.0), self._hand_over, change, body)
+            loop.call_at(due + self._chance.uniform(0.0, 2.0), self._show_late, change, body)
+
+    def _show_late(self, change: str | None, body: Mapping[str, Any]) -> None:
+        """Show an event again, but nothing of an object after its deletion: no watch does."""
+        if body["metadata"]["uid"] not in self._deleted:
+            self._hand_over(change, body)
 
     def _hand_over(self, change: str | None, body: Mapping[str, Any]) -> None:
-        if not self._client.dead:
+        """Show an event, once the operator can see it: in the order of the events."""
+        if change == "DELETED":
+            self._deleted.add(body["metadata"]["uid"])
+        loop = asyncio.get_running_loop()
+        late = max(self._client.unreachable_until, self._client.frozen_until)
+        if late > loop.time() or self._backlog:
+            if not self._backlog:
+                loop.call_at(max(late, loop.time()), self._catch_up)
+            self._backlog.append((change, body))
+        elif not self._client.dead:
             self._saw(change, body)
+
+    def _catch_up(self) -> None:
+        backlog, self._backlog = self._backlog, []
+        for change, body in backlog:
+            self._hand_over(change, body)
