@@ -21,7 +21,7 @@ def main() -> int:
         report = execute(make(arguments.seed))
         print(*report.violations, sep="\n")
         return int(bool(report.violations))
-    logging.disable(logging.CRITICAL)
+    logging.disable(logging.WARNING)
     started, seed, found = time.monotonic(), 0, 0
     while time.monotonic() - started < arguments.seconds:
         report = execute(make(seed))
