@@ -46,7 +46,8 @@ class AgentLife:
     superseded_at: float | None = None
     ended_at: float | None = None
     stopped_at: float | None = None  # SIGTERM
-    shipped: bool = False
+    shipped: bool = False  # its last checkpoint was uploaded before a later epoch was claimed
+    final_step: int = 0
     lacks_dataset: bool = False  # the prepared data set was deleted from the bucket before it was fetched
     changes: Mapping[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
@@ -80,8 +81,8 @@ class AgentLife:
     def saved_step(self, now: float) -> int:
         """Step of its newest whole checkpoint in the bucket; those it resumed from are of others."""
         until = min(now, *(at for at in (self.ended_at, self.superseded_at) if at is not None), now)
-        if self.shipped and self.superseded_at is None:
-            return self.step(now)
+        if self.shipped and self.ended_at is not None:
+            return self.final_step
         uploads = int(max(0.0, until - self.started_at - UPLOAD_SECONDS) // SAVE_SECONDS)
         return min(self.step(now), self.from_step + int(uploads * SAVE_SECONDS * self.rate)) if uploads else 0
 
@@ -106,7 +107,8 @@ class AgentLife:
             if not self.bucket.publish(self, now=now, step=step):
                 self.ended_at = now
                 return verdict(self.stage, "interrupted", reason="Superseded")
-        self.shipped = outcome in {"interrupted", "succeeded"} and self.stage == "train"
+        self.shipped = outcome in {"interrupted", "succeeded"} and self.stage == "train" and self.superseded_at is None
+        self.final_step = self.steps if outcome == "succeeded" and not self.changes.get("finish") else self.step(now)
         numbers = self.numbers(now, outcome)
         self.ended_at = now
         return verdict(self.stage, outcome, numbers=numbers)
@@ -114,8 +116,8 @@ class AgentLife:
     def numbers(self, now: float, outcome: str) -> dict[str, Any]:
         """The numbers of its verdict."""
         if self.stage == "train":
-            step = self.steps if outcome == "succeeded" and not self.changes.get("finish") else self.step(now)
-            saved = step if self.shipped and self.superseded_at is None else self.bucket.newest_step(now)
+            step = self.final_step
+            saved = step if self.shipped else self.bucket.newest_step(now)
             found: dict[str, Any] = {
                 "step": step,
                 "steps": self.steps,

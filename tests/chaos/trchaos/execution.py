@@ -6,15 +6,17 @@ import asyncio
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trchaos import faults
-from trchaos.invariants import Invariants, Violation
+from trchaos.invariants import Invariants
 from trchaos.loop import HotLoopError, StuckError, run_virtual
 from trchaos.operator_faults import MAIN, keep_running, running
+from trchaos.quiet import settle
+from trchaos.rules.rule import Violation
 from trchaos.schedule import Fault, RunPlan, Schedule
 from trchaos.trace import Trace
 from trchaos.world import World
@@ -22,8 +24,6 @@ from trfakes.builders import a_run
 
 SETTLE_SECONDS: Final = 6 * 3600.0  # from the end of the last cause; three stages may use up every back-off
 LOOK_SECONDS: Final = 30.0
-GRACE_SECONDS: Final = 60.0  # from the last end of a run until nothing may be written any more
-QUIET_SECONDS: Final = 300.0
 SOON_SECONDS: Final = 600.0  # runs that are deleted so soon after their end are waited for
 REAL_SECONDS: Final = 120  # that one execution may take; it is in an endless loop otherwise
 
@@ -84,18 +84,13 @@ class _Execution:
             await asyncio.sleep(0)
 
     async def _settle(self, world: World, invariants: Invariants) -> None:
-        """Wait until all causes are gone and all runs have ended, then see that nothing is written any more."""
+        """Wait until all causes are gone and all runs have ended, then check what must hold in the quiet."""
         ends = ends_of(self._schedule)
         await asyncio.sleep(ends + 1.0)
         keep_running(world)
         while world.loop.time() < ends + SETTLE_SECONDS and not is_settled(world):
             await asyncio.sleep(LOOK_SECONDS)
-        if is_settled(world):
-            await asyncio.sleep(GRACE_SECONDS)
-            begin_quiet: Callable[[], None] = getattr(invariants, "begin_quiet", lambda: None)
-            begin_quiet()
-            await asyncio.sleep(QUIET_SECONDS)
-        invariants.finish()
+        await settle(world, invariants, rests=is_settled(world))
 
     def _create(self, world: World, plan: RunPlan) -> None:
         self._note(world, f"user creates {plan.namespace}/{plan.name}")

@@ -1,80 +1,109 @@
-"""What must hold, whatever happens. Checked at every change of the store and of a pod, and at the end."""
+"""What must hold, whatever happens: all rules, looking at one world from its start to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from trchaos.cluster import Played
+from trchaos.rules.attempts import Attempts
+from trchaos.rules.calls import Calls
+from trchaos.rules.calm import Calm
+from trchaos.rules.children import Children
+from trchaos.rules.conditions import Conditions
+from trchaos.rules.ends import Ends
+from trchaos.rules.processes import Processes
+from trchaos.rules.progress import Progress
+from trchaos.rules.rule import Rule, Scene, Violation, is_true
+from trchaos.rules.truth import JobFacts, Truth
+from trchaos.rules.waits import Waits
+from trchaos.server import Request
 from trfakes.store import Change
 
 if TYPE_CHECKING:
+    from trchaos.cluster import Played
     from trchaos.world import World
 
-LOST_SECONDS: Final = 120.0  # beyond its grace period, after which a pod on an unreachable node counts as ended
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A rule that was broken: when, by which run, and what was seen."""
-
-    at: float
-    rule: str
-    run: str
-    text: str
+LOOK_SECONDS: Final = 5.0
 
 
 class Invariants:
-    """Looks at one world from its start to its end."""
+    """Tells every rule what happens in a world."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
-        self.violations: list[Violation] = []
-        self._seen: dict[str, dict[str, Any]] = {}  # newest status of each run, by UID
-        world.store.listeners.append(self._see)
-        world.cluster.on_begin.append(self._begin)
+        self._world, self.truth = world, Truth(world)
+        self.scene = Scene(world, self.truth)
+        calm = Calm(self.scene)
+        self._children = Children(self.scene)
+        self.calls, self.processes = Calls(self.scene), Processes(self.scene)
+        self._rules: list[Rule] = [
+            calm,
+            Attempts(self.scene),
+            Ends(self.scene),
+            Conditions(self.scene),
+            Progress(self.scene),
+            self._children,
+            Waits(self.scene, calm),
+            self.calls,
+            self.processes,
+        ]
+        self._finished = False
+        world.store.listeners.append(self._changed)
+        world.cluster.on_begin.append(self._began)
+        world.server.listeners.append(self._called)
+        world.loop.call_later(LOOK_SECONDS, self._look)
 
-    def broken(self, rule: str, run: str, text: str) -> None:
-        """Note a violation."""
-        self.violations.append(Violation(self._world.loop.time(), rule, run, text))
-
-    def _begin(self, played: Played) -> None:
-        """Containers start: no other pod of this stage of this run may be alive."""
-        for other in self._world.cluster.pods.values():
-            same = (other.run_uid, other.stage) == (played.run_uid, played.stage) and other is not played
-            if same and other.began is not None and other.ended is None and not self._is_given_up(other):
-                self.broken("one live attempt", played.name, f"beside {other.name}")
-
-    def _is_given_up(self, played: Played) -> bool:
-        """Whether the rules count a pod as lost: it has outlived its grace period for long."""
-        pod = self._world.store.find("pods", played.name, namespace=played.namespace)
-        return pod is not None and "deletionTimestamp" in pod["metadata"]  # TODO by time
-
-    def _see(self, change: Change) -> None:
-        if change.plural == "trainingruns" and change.kind != "DELETED":
-            self._compare(change.body)
-
-    def _compare(self, run: dict[str, Any]) -> None:
-        """Compare a run's status with the one before."""
-        key, status = f"{run['metadata']['namespace']}/{run['metadata']['name']}", run.get("status") or {}
-        before = self._seen.get(run["metadata"]["uid"], {})
-        self._seen[run["metadata"]["uid"]] = status
-        for entry in before.get("attempts", []):
-            now: dict[str, Any] = next((a for a in status.get("attempts", []) if a["stage"] == entry["stage"]), {})
-            if now.get("number", 0) < entry.get("number", 0):
-                self.broken("attempts never go back", key, f"{entry['stage']}: {entry} became {now}")
+    @property
+    def violations(self) -> list[Violation]:
+        """All that was broken until now."""
+        return self.scene.violations
 
     def finish(self) -> None:
         """Check what must hold once everything has settled."""
-        for process in self._world.processes:
-            if process.exited:
-                self.broken("no operator exits by itself", process.name, "")
-        for body in self._world.store.select("trainingruns"):
-            key = f"{body['metadata']['namespace']}/{body['metadata']['name']}"
-            true = {c["type"] for c in (body.get("status") or {}).get("conditions") or () if c["status"] == "True"}
-            if "Finished" not in true and not (body.get("spec") or {}).get("suspend"):
-                self.broken("every run ends", key, str((body.get("status") or {}).get("message")))
+        self._finished = True
+        for rule in self._rules:
+            rule.finish()
+        for run in self.truth.runs.values():
+            if run.gone is None and not run.forged and not is_true(run.status, "Finished") and run.suspended is None:
+                self.scene.broken("every run ends", run.key, str(run.status.get("message")))
 
+    def children_are_gone(self) -> None:
+        """Check that nothing is left once all runs are deleted."""
+        self._children.have_owners()
 
-Check = Callable[[Change], None]
+    def _changed(self, change: Change) -> None:
+        uid, now = change.body["metadata"]["uid"], None
+        before: Any = self.truth.runs[uid].status if uid in self.truth.runs else {}
+        known = {job for run in self.truth.runs.values() for job in run.jobs} if change.plural == "jobs" else set()
+        self.truth.take(change)
+        if change.plural == "trainingruns" and change.kind != "DELETED":
+            run = self.truth.runs[uid]
+            now = run.status
+            if now != before and not self._world.server.acting and change.kind == "MODIFIED":
+                run.forged = True
+            elif now != before and not run.forged:
+                for rule in self._rules:
+                    rule.stored(run, before, now)
+        elif change.plural == "jobs" and uid not in known:
+            self._job_made(uid)
+
+    def _job_made(self, uid: str) -> None:
+        for run in self.truth.runs.values():
+            job: JobFacts | None = run.jobs.get(uid)
+            for rule in self._rules if job is not None else ():
+                assert job is not None
+                rule.job_made(run, job)
+
+    def _began(self, played: Played) -> None:
+        run = self.truth.runs.get(played.run_uid)
+        for rule in self._rules if run is not None else ():
+            assert run is not None
+            rule.began(run, played)
+
+    def _called(self, request: Request) -> None:
+        for rule in self._rules:
+            rule.called(request)
+
+    def _look(self) -> None:
+        for rule in self._rules:
+            rule.look()
+        if not self._finished:
+            self._world.loop.call_later(LOOK_SECONDS, self._look)

@@ -46,13 +46,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Request:
-    """One call as the server has seen it; `status` 0 if it was not answered."""
+    """One call as the server has seen it; `status` 0 if it was not answered, `changed` if it changed an object."""
 
     at: float
     client: str
     method: str
     path: str
     status: int
+    changed: bool = False
 
 
 class Client:
@@ -89,6 +90,7 @@ class ModelServer:
         self.store, self.answers = store, Answers(store)
         self.rules: list[Rule] = []
         self.requests: list[Request] = []
+        self.acting = ""  # the client whose call takes effect at this moment
         self.hit: Counter[str] = Counter()  # calls that a fault has hit, by its kind
         self.listeners: list[Callable[[Request], None]] = []
         self.streams: dict[Stream, None] = {}  # the open watches, in the order of their beginning
@@ -104,17 +106,21 @@ class ModelServer:
         await client.reach()
         client.count_call(method, before=True)
         _still_alive(client)
+        version = self.store.version
         refused = rule is not None and not rule.takes_effect and (rule.status or not rule.seconds)
         if rule is not None and refused:
             code, answer = rule.status, {"kind": "Status", "code": rule.status, "message": _STATUS.get(rule.status, "")}
             answer |= rule.answer
         else:
+            self.acting = client.name
             code, answer = self.answers.to(method, path, query=query, body=json.loads(body or "{}"))
+            self.acting = ""
             if rule is not None and rule.status:
                 code, answer = rule.status, {"kind": "Status", "code": rule.status, "message": _STATUS[rule.status]}
         text = answer if isinstance(answer, str) else json.dumps(answer)
         lost = rule is not None and not rule.status and not rule.seconds
-        self._record(Request(asyncio.get_running_loop().time(), client.name, method, path, 0 if lost else code))
+        at, changed = asyncio.get_running_loop().time(), self.store.version != version
+        self._record(Request(at, client.name, method, path, 0 if lost else code, changed))
         client.count_call(method, before=False)
         late = rule.seconds if rule is not None else 0.0
         await asyncio.sleep(late + self._chance.uniform(*LATENCY))

@@ -1,0 +1,64 @@
+"""The quiet at the end: nothing is written any more, also not by a new operator, and what is gone is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from trchaos.operator_faults import MAIN
+from trchaos.rules.rule import is_true
+
+if TYPE_CHECKING:
+    from trchaos.invariants import Invariants
+    from trchaos.world import World
+
+CALM_SECONDS: Final = 480.0  # longer than a retry is put off, and than TensorBoard is looked for
+QUIET_SECONDS: Final = 120.0
+RESTART_SECONDS: Final = 100.0  # until a Lease that nobody renews has ended, and a new operator has listed everything
+GONE_SECONDS: Final = 60.0
+MARGIN_SECONDS: Final = 60.0  # an operator that was restarted has missed a moment, and clocks can differ
+
+
+async def settle(world: World, invariants: Invariants, *, rests: bool) -> None:
+    """Check a world in which nothing happens any more; `rests`: every run has ended, or is suspended for good."""
+    if rests:
+        await asyncio.sleep(CALM_SECONDS)
+    invariants.finish()
+    if not rests:
+        return
+    await _is_quiet(world, invariants, QUIET_SECONDS, "nothing has changed")
+    for process in world.processes:
+        process.kill()
+    world.start_operator(MAIN)
+    await _is_quiet(world, invariants, RESTART_SECONDS, "an operator was restarted")
+    for body in list(world.store.select("trainingruns")):
+        world.store.delete("trainingruns", body["metadata"]["name"], namespace=body["metadata"]["namespace"])
+    await asyncio.sleep(GONE_SECONDS)
+    for process in world.processes:
+        if process.alive:
+            invariants.processes.keeps_nothing(process)
+    invariants.children_are_gone()
+
+
+async def _is_quiet(world: World, invariants: Invariants, seconds: float, why: str) -> None:
+    """Check that nothing is written for so long, except about a run whose time comes meanwhile."""
+    calls, now = invariants.calls, world.true_now()
+    calls.writes.clear()
+    await asyncio.sleep(seconds)
+    due = {f"/{run['metadata']['name']}" for run in world.store.select("trainingruns") if _has_time(run, now, seconds)}
+    for path in calls.writes:
+        if not any(name in path for name in due):
+            invariants.scene.broken("no write when nothing has changed", "", f"{why}: {path}")
+
+
+def _has_time(run: dict[str, Any], now: datetime, seconds: float) -> bool:
+    """Whether something is due for a run by then: its TensorBoard ends or comes back, or it is deleted."""
+    status = run.get("status") or {}
+    board = status.get("tensorboard") or {}
+    moments = [board.get("expiresAt"), board.get("returnsAt")]
+    ends = [datetime.fromisoformat(moment) for moment in moments if moment]
+    ttl = run["spec"].get("ttlSecondsAfterFinished")
+    if ttl is not None and is_true(status, "Finished"):
+        ends.append(datetime.fromisoformat(status["finishedAt"]) + timedelta(seconds=ttl))
+    return any(-MARGIN_SECONDS < (end - now).total_seconds() < seconds + MARGIN_SECONDS for end in ends)

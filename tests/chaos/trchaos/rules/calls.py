@@ -1,0 +1,89 @@
+"""Calls: no patch that changes nothing, no storm, and never two operators that write into one namespace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from trainingrun.api.names import CLUSTER_LEASE, LEASE
+from trchaos.rules.rule import Rule
+from trchaos.server import Request
+from trfakes.answers import PATH
+
+if TYPE_CHECKING:
+    from trchaos.rules.rule import Scene
+
+WINDOW_SECONDS: Final = 60.0
+# Within a minute, by one operator. Most is measured in a minute with a start, three ends and their statuses.
+PATCHES_OF_A_RUN: Final = 30
+WRITES: Final = 20  # of one operator, and besides
+WRITES_OF_A_RUN: Final = 40
+READS: Final = 120
+READS_OF_A_RUN: Final = 120
+_UNCOUNTED: Final = {"leases", "events", ""}
+
+
+class Calls(Rule):
+    """What operators ask of the API server."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.writes: list[str] = []  # besides Leases and Events
+        self._not_stored: set[tuple[str, str]] = set()  # operator and path of each status that was not stored last
+        self._window = 0
+        self._count: Counter[tuple[str, str]] = Counter()
+
+    def called(self, request: Request) -> None:
+        found = PATH.match(request.path)
+        plural = found["plural"] if found is not None else ""
+        namespace = (found["namespace"] or "") if found is not None else ""
+        if request.method == "PATCH" and plural == "trainingruns":
+            self._changes(request)
+        if request.method != "GET" and plural not in _UNCOUNTED:
+            self.writes.append(f"{request.client}: {request.method} {request.path} ({request.status})")
+            if request.changed:
+                self._has_lease(request, namespace)
+        if plural not in _UNCOUNTED:
+            self._bound(request, namespace, found["name"] if found is not None else None)
+
+    def _changes(self, request: Request) -> None:
+        """After a status that was not stored, an empty patch may ask whether the next one will be."""
+        if request.status != HTTPStatus.OK:
+            self._not_stored.add((request.client, request.path))
+        elif not request.changed and (request.client, request.path) not in self._not_stored:
+            self.scene.broken("no patch without a change", "", f"{request.client}: {request.path}")
+        else:
+            self._not_stored.discard((request.client, request.path))
+
+    def _bound(self, request: Request, namespace: str, name: str | None) -> None:
+        window = int(request.at / WINDOW_SECONDS)
+        if window != self._window:
+            self._window = window
+            self._count.clear()
+        runs = len(self.scene.truth.runs)
+        if request.method == "PATCH":
+            self._add(request, f"patches of {namespace}/{name}", PATCHES_OF_A_RUN)
+        if request.method == "GET":
+            self._add(request, "reads", READS + READS_OF_A_RUN * runs)
+        else:
+            self._add(request, "writes", WRITES + WRITES_OF_A_RUN * runs)
+
+    def _add(self, request: Request, what: str, most: int) -> None:
+        self._count[request.client, what] += 1
+        if self._count[request.client, what] == most + 1:
+            text = f"{request.client}: more than {most} {what} in a minute, the last {request.method} {request.path}"
+            self.scene.broken("no storm of requests", "", text)
+
+    def _has_lease(self, request: Request, namespace: str) -> None:
+        """A write takes effect only while no other operator holds a Lease for its namespace."""
+        leases = [
+            body
+            for body in self.scene.world.store.select("leases")
+            if body["metadata"]["name"] == CLUSTER_LEASE
+            or (body["metadata"]["name"] == LEASE and body["metadata"]["namespace"] == namespace)
+        ]
+        holders = {str((body.get("spec") or {}).get("holderIdentity") or "").rpartition("/")[2] for body in leases}
+        if request.client not in holders:
+            text = f"{request.client} wrote {request.path}, and the Leases are held by {sorted(holders)}"
+            self.scene.broken("no write without a Lease", "", text)

@@ -1,0 +1,65 @@
+"""Since when an operator can do its work in a namespace: it serves it, its calls and watches get through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trchaos.rules.rule import Rule
+from trchaos.server import Request
+
+if TYPE_CHECKING:
+    from trchaos.process import Process
+    from trchaos.rules.rule import Scene
+
+FORBIDDEN: Final = 403  # of one kind of calls, by a policy: the operator has to show it, and can
+LONGEST_PAUSE: Final = 450.0  # of a retry
+GROWTH: Final = 3.0  # the next pause is at most so many times as long as failures have lasted until now
+LEAST_SECONDS: Final = 12.0  # a key that has failed is held for ten
+BURST_SECONDS: Final = 300.0  # failures that are further apart are not of one burst
+
+
+class Calm(Rule):
+    """Seconds of undisturbed service, by namespace."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._since: dict[str, float] = {}
+        self._first_failure = self._last_failure = self._retry_after = 0.0
+
+    def called(self, request: Request) -> None:
+        failed = request.status == 0 or request.status >= 400
+        if failed and not (request.method == "GET" and request.status in {404, 410}):
+            if request.at - self._last_failure > BURST_SECONDS:
+                self._first_failure = request.at
+            self._last_failure = request.at
+
+    def look(self) -> None:
+        troubled = self._is_troubled()
+        for namespace in {run.namespace for run in self.scene.truth.runs.values()}:
+            if troubled or not any(self._serves(process, namespace) for process in self.scene.world.processes):
+                self._since.pop(namespace, None)
+            else:
+                self._since.setdefault(namespace, self.scene.now)
+
+    def seconds(self, namespace: str) -> float:
+        """For how long nothing has hindered an operator there."""
+        return self.scene.now - self._since[namespace] if namespace in self._since else 0.0
+
+    def _is_troubled(self) -> bool:
+        now, server = self.scene.now, self.scene.world.server
+        rules = [rule for rule in server.rules if rule.until > now and rule.times > 0 and rule.status != FORBIDDEN]
+        self._retry_after = max([self._retry_after, *(now + rule.retry_after for rule in rules if rule.retry_after)])
+        lasted = self._last_failure - self._first_failure
+        pause = min(LONGEST_PAUSE, max(LEAST_SECONDS, GROWTH * lasted))
+        return bool(rules) or now < self._retry_after or (self._last_failure > 0 and now < self._last_failure + pause)
+
+    def _serves(self, process: Process, namespace: str) -> bool:
+        scope = process.operator._scope
+        if not process.alive or scope is None or not scope.serves(namespace) or not process.watches:
+            return False
+        now = self.scene.now
+        return all(
+            watch.blocked_until <= now and watch.stream is not None and not watch.stream.silent
+            for watch in process.watches
+            if watch._namespace in {None, namespace}
+        )
