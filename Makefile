@@ -32,6 +32,9 @@ chaos: ## Search for violations with seeded faults in virtual time (SECONDS=60; 
 mutants: ## Bring faults of the past back, one by one: the tests must catch each (ONLY="retry namespace")
 	@$(BIN) $(PY) -m trrunner.mutants $(ONLY)
 
+chaos-mutants: ## Put defects into the operator of make chaos, one by one: seeds must show each (ONLY="queue lost", SEEDS=200)
+	@$(BIN) $(PY) -m trchaos.mutants $(if $(SEEDS),--seeds $(SEEDS)) $(ONLY)
+
 corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that holds them; fetched where missing; PYTEST="-k raccoon")
 	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)
 
@@ -76,4 +79,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers chaos
+.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers chaos chaos-mutants

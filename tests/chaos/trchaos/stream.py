@@ -1,0 +1,36 @@
+"""`python3 -m trchaos.stream`: execute seeds and print what each violates, one JSON document a line.
+
+It runs with the operator's package that PYTHONPATH names, so that a mutant is executed like the operator of today.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterable
+
+from trchaos.execution import execute
+from trchaos.schedule import make
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="trchaos.stream", description="Execute seeds, one JSON document each.")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1)
+    arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    stream(range(arguments.first, arguments.first + arguments.seeds))
+    return 0
+
+
+def stream(seeds: Iterable[int]) -> None:
+    """Print the seed and its violations, as rule, object and text."""
+    for seed in seeds:
+        found = [(violation.rule, violation.run, violation.text) for violation in execute(make(seed)).violations]
+        print(json.dumps({"seed": seed, "violations": found}), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
