@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -22,8 +23,36 @@ SECONDS = 120  # on a busy machine; on an idle one no stage takes three
 
 
 @dataclass
+class Pod:
+    """The processes of one pod; `trainer` is None in a pod without one."""
+
+    name: str
+    root: Path
+    port: int
+    agent: subprocess.Popen[bytes]
+    trainer: subprocess.Popen[bytes] | None
+
+    @property
+    def shared(self) -> Path:
+        """Its shared folder."""
+        return self.root / self.name
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """What the agent left as its termination message; None if it left none, as when it was killed."""
+        try:
+            document = json.loads((self.root / f"{self.name}.termination").read_text())
+        except (OSError, ValueError):
+            return None
+        return document if isinstance(document, dict) and "outcome" in document else None
+
+
+@dataclass
 class Life:
-    """What the pods of one run emitted, by what emitted it. `root` has resolved.json and the folder credentials."""
+    """What the pods of one run emitted, by what emitted it. `root` has resolved.json and the folder credentials.
+
+    A pod may take `seconds`.
+    """
 
     root: Path
     s3: Any
@@ -32,33 +61,64 @@ class Life:
     printed: dict[str, str] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
     processes: dict[str, bytes] = field(default_factory=dict)
+    pods: list[Pod] = field(default_factory=list)
+    seconds: float = SECONDS
 
     def pod(self, stage: str, **plan: Any) -> dict[str, Any]:
         """Run the pod of a stage to its end, with this plan for a trainer; returns its verdict."""
-        name = f"{stage}-{len(self.printed)}"
-        shared, termination, port = self.root / name, self.root / f"{name}.termination", free_port()
+        pod = self.start(stage, plan)
+        waiting.until(lambda: self.look(pod), what=f"the end of {pod.name}", seconds=self.seconds, every=0.05)
+        self.collect(pod)
+        assert pod.verdict is not None
+        return pod.verdict
+
+    def start(self, stage: str, plan: dict[str, Any]) -> Pod:
+        """Start the pod of a stage; without a plan it has no trainer."""
+        name = f"{stage}-{len(self.pods)}"
+        shared, port = self.root / name, free_port()
         shared.mkdir()
         if plan:  # as the trainer's wrapper copies it
             (shared / "trainer.log").write_text(self.trainer_log, errors="replace")
         paths = {"resolved": "resolved.json", "credentials": "credentials", "ca-bundle": "ca.crt"}
         flags = [f"--{flag}={self.root / place}" for flag, place in paths.items()]
-        flags += [f"--shared={shared}", f"--termination-log={termination}", f"--port={port}"]
-        env = {**os.environ, "POD_UID": f"{name:0<36}", "POD_IP": "127.0.0.1", "TRAININGRUN_ATTEMPT": "1"}
+        flags += [f"--shared={shared}", f"--termination-log={self.root / name}.termination", f"--port={port}"]
+        env = {**os.environ, "POD_IP": "127.0.0.1", "TRAININGRUN_ATTEMPT": str(len(self.pods) + 1)}
+        env["POD_UID"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.bucket}/{name}"))
         env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), env.get("PYTHONPATH", "")])
-        log = self.root / f"{name}.log"
-        with log.open("wb") as out:
+        with (self.root / f"{name}.log").open("wb") as out:
             agent = subprocess.Popen(
                 [sys.executable, "-m", "trainingrun_agent", stage, *flags], env=env, stdout=out, stderr=out
             )
-            trainer = self._trainer(shared, plan) if plan else None
-            waiting.until(lambda: self._look(name, agent, port), what=f"the end of {name}", seconds=SECONDS, every=0.05)
-            if trainer is not None:
-                trainer.wait(SECONDS)
-        self.printed[f"{name}: log"] = log.read_text()
-        self.printed[f"{name}: verdict"] = termination.read_text()
-        self.stored |= {f"{name}: {path.name}": path.read_bytes() for path in shared.rglob("*") if path.is_file()}
-        verdict: dict[str, Any] = json.loads(termination.read_text())
-        return verdict
+        self.pods.append(Pod(name, self.root, port, agent, self.start_trainer(shared, plan) if plan else None))
+        return self.pods[-1]
+
+    def start_trainer(self, shared: Path, plan: dict[str, Any]) -> subprocess.Popen[bytes]:
+        """Start what stands in for the trainer of a pod."""
+        return subprocess.Popen([sys.executable, str(FAKE_TRAINER), str(shared), json.dumps(plan)])
+
+    def look(self, pod: Pod) -> bool:
+        """Look at what a pod serves and how its processes were started; return whether its agent has ended."""
+        for path in ("progress", "metrics"):
+            with (
+                suppress(OSError, HTTPException),  # the agent may end while it answers
+                urllib.request.urlopen(f"http://127.0.0.1:{pod.port}/{path}", timeout=5) as answer,
+            ):
+                self.printed[f"{pod.name}: /{path}"] = answer.read().decode()
+        for process in (pod.agent.pid, *children(pod.agent.pid)):
+            for file in ("cmdline", "environ"):
+                with suppress(OSError):
+                    self.processes[f"{pod.name}: {process}: {file}"] = Path(f"/proc/{process}/{file}").read_bytes()
+        return pod.agent.poll() is not None
+
+    def collect(self, pod: Pod) -> None:
+        """Wait for the end of the trainer and read what the pod left."""
+        if pod.trainer is not None:
+            pod.trainer.wait(self.seconds)
+        self.printed[f"{pod.name}: log"] = (self.root / f"{pod.name}.log").read_text()
+        if pod.verdict is not None:
+            self.printed[f"{pod.name}: verdict"] = (self.root / f"{pod.name}.termination").read_text()
+        left = (path for path in pod.shared.rglob("*") if path.is_file())
+        self.stored |= {f"{pod.name}: {path.name}": path.read_bytes() for path in left}
 
     def collect_bucket(self) -> None:
         """Read every object that the run wrote."""
@@ -67,23 +127,6 @@ class Life:
                 key = entry["Key"]
                 self.stored[f"{key}: key"] = key.encode()
                 self.stored[key] = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-
-    def _trainer(self, shared: Path, plan: dict[str, Any]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(FAKE_TRAINER), str(shared), json.dumps(plan)])
-
-    def _look(self, name: str, agent: subprocess.Popen[bytes], port: int) -> bool:
-        """Look at what a pod serves and how its processes were started; return whether it has ended."""
-        for path in ("progress", "metrics"):
-            with (
-                suppress(OSError, HTTPException),  # the agent may end while it answers
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer,
-            ):
-                self.printed[f"{name}: /{path}"] = answer.read().decode()
-        for process in (agent.pid, *children(agent.pid)):
-            for file in ("cmdline", "environ"):
-                with suppress(OSError):
-                    self.processes[f"{name}: {process}: {file}"] = Path(f"/proc/{process}/{file}").read_bytes()
-        return agent.poll() is not None
 
 
 def children(process: int) -> list[int]:

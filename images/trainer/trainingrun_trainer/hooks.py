@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Optional
 import tensorflow as tf
 
 from trainingrun_trainer.batches import HASHES
+from trainingrun_trainer.cadence import EvaluationSteps
 from trainingrun_trainer.divergence import Divergence
 from trainingrun_trainer.ending import Ending
 from trainingrun_trainer.outcomes import TrainerError
@@ -116,7 +117,7 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
     ) -> None:
         self._folder, self._spec, self._progress, self._evaluate = folder, spec, progress, evaluate
         self._ending, self._divergence = ending, divergence
-        self._evaluations = spec["resumedFromStep"] // spec["evalEverySteps"]
+        self._evaluation_steps = EvaluationSteps(spec)
 
     def begin(self) -> None:
         """Add the test for finite variables to the graph before TensorFlow makes the graph read-only."""
@@ -140,10 +141,7 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
         if step == self._spec["resumedFromStep"] or self._divergence.is_suspected:
             return False
         announce_checkpoint(self._folder, self._spec["modelDir"], step)
-        # Only a checkpoint can be evaluated: evaluate the first one at or after each multiple of evalEverySteps.
-        due = step // self._spec["evalEverySteps"]
-        if due > self._evaluations and step < self._spec["steps"]:
-            self._evaluations = due
+        if step < self._spec["steps"] and self._evaluation_steps.take(step):
             self._evaluate(step)
         return self._ending.must_end(time.time())  # the evaluation may have taken the time that was left
 

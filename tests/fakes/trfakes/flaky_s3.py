@@ -1,18 +1,24 @@
 """A reverse proxy for an S3 server that answers 503 in bursts, as when overloaded, knows no access key, or hangs.
 
-Requests are forwarded unchanged, including Host, so that their signatures stay valid. Invariant: a refused request
-never reaches the server.
+A test can decide for each request what goes wrong with it: `fault_of`. Requests are forwarded unchanged, including
+Host, so that their signatures stay valid. Invariant: a refused request never reaches the server.
 """
 
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from typing import Any
 from urllib.parse import urlsplit
+
+from trfakes import s3_faults
+from trfakes.s3_faults import Fault, Request
 
 BURST_SECONDS = 4.0
 EVERY_SECONDS = 10.0
@@ -24,12 +30,17 @@ _UNKNOWN_KEY = _SLOW_DOWN.replace(b"SlowDown", b"InvalidAccessKeyId").replace(b"
 
 
 class FlakyS3:
-    """State of the proxy: counts of refused and forwarded requests; `flaky` and `revoked` can be switched."""
+    """State of the proxy: counts of refused and forwarded requests; `flaky` and `revoked` can be switched.
+
+    `fault_of` decides what goes wrong with a request, None for nothing; it is called once for each, in many threads.
+    """
 
     def __init__(self, server: str) -> None:
         self.server = urlsplit(server)
         self.flaky, self.revoked = True, False
         self.refused = self.passed = 0
+        self.fault_of: Callable[[Request], Fault | None] = lambda _: None
+        self.numbers = count(1)
         self._answering = threading.Event()
         self._answering.set()
         self._began = time.monotonic()
@@ -78,22 +89,60 @@ class _Server(ThreadingHTTPServer):
     # retransmissions with growing pauses.
     request_queue_size = 256
 
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection; one to be reset without the FIN that the library sends first."""
+        if s3_faults.is_reset(request):
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: clients are killed, and close connections whose answers they do not need."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     proxy: FlakyS3
+    connection: socket.socket
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a body would wait 40 ms for the client to confirm the headers
     timeout = 60
 
     def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request(next(self.proxy.numbers), self.command, self.path, self.headers)
+        fault = self.proxy.fault_of(request)
+        body = self._read(request.body_bytes, fault)
         self.proxy.wait()
         if self.proxy.revoked:
             self._send(403, {"Content-Type": "application/xml"}, _UNKNOWN_KEY)
-            return
-        if self.proxy.refuses():
+        elif fault in s3_faults.BEFORE:
+            self._fail(fault)
+        elif self.proxy.refuses():
             self._send(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
+        else:
+            self._forward(body, fault)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    def _read(self, size: int, fault: Fault | None) -> bytes:
+        if fault is Fault.RESET_IN_BODY:
+            return self.rfile.read(size // 2)
+        if fault is not Fault.SLOW:
+            return self.rfile.read(size)
+        body = bytearray()
+        for piece in s3_faults.pieces(size):
+            body += self.rfile.read(piece)
+            time.sleep(s3_faults.seconds_for(piece))
+        return bytes(body)
+
+    def _fail(self, fault: Fault) -> None:
+        """Answer with an error, or not at all."""
+        if fault in s3_faults.RESETS:
+            self._reset()
             return
+        status = s3_faults.STATUS[fault]
+        self._send(status, {"Content-Type": "application/xml"}, s3_faults.error_page(status))
+
+    def _forward(self, body: bytes, fault: Fault | None) -> None:
         connection = http.client.HTTPConnection(self.proxy.server.netloc, timeout=60)
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -102,13 +151,17 @@ class _Handler(BaseHTTPRequestHandler):
                     connection.putheader(name, value)
             connection.endheaders(body or None)
             answer = connection.getresponse()
-            self._send(answer.status, dict(answer.getheaders()), answer.read())
+            data = answer.read()
         finally:
             connection.close()
+        if fault is Fault.LATE:
+            time.sleep(s3_faults.LATE_SECONDS)
+        if fault in (Fault.ERROR_AFTER, Fault.RESET_AFTER, Fault.LOST_CONDITIONAL):
+            self._fail(fault)
+        else:
+            self._send(answer.status, dict(answer.getheaders()), data, fault)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
-
-    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _send(self, status: int, headers: dict[str, str], body: bytes, fault: Fault | None = None) -> None:
         self.send_response_only(status)
         length = str(len(body))
         for name, value in headers.items():
@@ -119,7 +172,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", length)
         self.end_headers()
         if self.command != "HEAD":
+            self._send_body(body, fault)
+
+    def _send_body(self, body: bytes, fault: Fault | None) -> None:
+        if fault is Fault.TRUNCATED:
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+        elif fault is Fault.SLOW:
+            for piece in s3_faults.pieces(len(body)):
+                self.wfile.write(body[:piece])
+                body = body[piece:]
+                time.sleep(s3_faults.seconds_for(piece))
+        else:
             self.wfile.write(body)
+
+    def _reset(self) -> None:
+        with suppress(OSError):
+            s3_faults.reset(self.connection)
+        self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the library's
         """Do not log requests."""

@@ -26,7 +26,7 @@ def training_fields(
         "best": _document(history.best),
         "evaluationsSinceBest": history.improvements.since,
         "resumedEvaluation": _document(history.resumed),
-        "evaluateResumed": own_step > 0 and own_step % train.eval_every_steps == 0 and history.resumed is None,
+        "evaluateResumed": history.resumed is None and _is_evaluated(train, own_step),
         "earlyStopping": _early_stopping(train, history),
         "finish": changes.finish,
         "maxTrainingSeconds": _seconds_left(train, history),
@@ -35,6 +35,15 @@ def training_fields(
         "batchSize": changes.batch_size,
         "learningRateFactor": changes.learning_rate_factor,
     }
+
+
+def _is_evaluated(train: Train, step: int) -> bool:
+    """Whether the trainer evaluates the run's checkpoint of `step`: the first regular one at or after each multiple.
+
+    A checkpoint that an interruption saved between two others is none of these (trainer: cadence.py).
+    """
+    save, every = train.save_every_steps, train.eval_every_steps
+    return step > 0 and step % save == 0 and step // every > (step - save) // every
 
 
 def _document(evaluation: Evaluation | None) -> dict[str, Any] | None:
