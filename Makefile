@@ -29,6 +29,9 @@ fuzz: ## Fuzz every reader of users' files (SECONDS=60 for each, ONLY=coco)
 mutants: ## Bring faults of the past back, one by one: the tests must catch each (ONLY="retry namespace")
 	@$(BIN) $(PY) -m trrunner.mutants $(ONLY)
 
+chaos-fleet: ## Run seeded faults between the operator and a real API server, Job controller and garbage collector (SEEDS=30, SEED=7)
+	@$(BIN) $(PY) -m trchaosfleet $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),30))
+
 corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that holds them; fetched where missing; PYTEST="-k raccoon")
 	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)
 
@@ -73,4 +76,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers
+.PHONY: chaos-fleet help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers

@@ -14,8 +14,8 @@ from trchaosfleet.kube import Body
 from trchaosfleet.ledger import JobLife, Ledger, RunLife, attempts, condition, is_true, summary
 from trchaosfleet.script import BUDGETS, INTERRUPTED, SUCCEEDED
 
-REQUESTS_PER_ATTEMPT = 60
-REQUESTS_PER_RUN = 120
+REQUESTS_PER_ATTEMPT = 25
+REQUESTS_PER_RUN = 60
 
 
 def check(ledger: Ledger, requests: dict[str, int]) -> None:

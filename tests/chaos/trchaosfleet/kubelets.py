@@ -45,7 +45,7 @@ class Kubelets:
     def see(self, kind: str, body: Body) -> None:
         """Take a change of a pod."""
         uid = body["metadata"]["uid"]
-        life = self._ledger.see_pod(body)
+        life = self._ledger.see_pod(kind, body)
         handle = self._handles.get(uid)
         if kind == "DELETED":
             if handle is not None:

@@ -15,6 +15,7 @@ from typing import Any
 from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN_UID, LABEL_STAGE, Stage
 from trchaosfleet.kube import Body
 from trchaosfleet.script import Script
+from trchaosfleet.trace import Trace
 
 
 @dataclass
@@ -94,8 +95,8 @@ def attempts(status: Body, stage: Stage) -> Body:
 class Ledger:
     """Everything about one schedule; `lost_after` is the operator's `lostPodSeconds`."""
 
-    def __init__(self, *, seed: int, lost_after: float) -> None:
-        self._seed, self._lost_after = seed, lost_after
+    def __init__(self, *, seed: int, lost_after: float, trace: Trace) -> None:
+        self._seed, self._lost_after, self.trace = seed, lost_after, trace
         self.runs: dict[str, RunLife] = {}  # by UID
         self.pods: dict[str, PodLife] = {}
         self.jobs: dict[str, JobLife] = {}
@@ -104,11 +105,13 @@ class Ledger:
 
     def violate(self, text: str) -> None:
         """Record a broken invariant, once."""
+        self.trace("VIOLATION", text)
         if text not in self.violations:
             self.violations.append(text)
 
     def see_run(self, kind: str, body: Body) -> None:
         """Take a change of a run."""
+        self.trace.body(f"run {kind}", body)
         meta = body["metadata"]
         run = self.runs.get(meta["uid"])
         if run is None:
@@ -128,6 +131,7 @@ class Ledger:
         labels = meta.get("labels") or {}
         if LABEL_STAGE not in labels:
             return
+        self.trace.body(f"job {kind}", body)
         known = self.jobs.get(meta["uid"])
         if known is None:
             where = (labels[LABEL_RUN_UID], Stage(labels[LABEL_STAGE]), int(labels[LABEL_ATTEMPT]))
@@ -135,12 +139,13 @@ class Ledger:
             known = self.jobs[meta["uid"]] = JobLife(meta["uid"], meta["name"], *where, version, kind == "ADDED")
         known.deleted |= kind == "DELETED"
 
-    def see_pod(self, body: Body) -> PodLife | None:
-        """Take a pod; None if it is not one of a stage."""
+    def see_pod(self, kind: str, body: Body) -> PodLife | None:
+        """Take a change of a pod; None if it is not one of a stage."""
         meta = body["metadata"]
         labels = meta.get("labels") or {}
         if LABEL_STAGE not in labels:
             return None
+        self.trace.body(f"pod {kind}", body)
         pod = self.pods.get(meta["uid"])
         if pod is None:
             job_uid = next((owner["uid"] for owner in meta.get("ownerReferences") or ()), "")
@@ -153,6 +158,7 @@ class Ledger:
 
     def start(self, pod: PodLife) -> None:
         """Record that a pod's containers start; no other attempt of its run may live."""
+        self.trace("containers start", pod.name)
         for uid in self._live[pod.run_uid]:
             other = self.pods[uid]
             if other.job_uid != pod.job_uid and time.time() < other.lost_at:
@@ -162,6 +168,7 @@ class Ledger:
 
     def end(self, pod: PodLife, outcome: str, *, disturbed: bool) -> None:
         """Record that a pod's containers have ended; before the API server knows."""
+        self.trace("containers end", pod.name, outcome or "(nothing)", "disturbed" if disturbed else "")
         pod.ended, pod.outcome, pod.disturbed = True, outcome, disturbed
         self._live[pod.run_uid].discard(pod.uid)
 

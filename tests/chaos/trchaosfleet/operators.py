@@ -64,6 +64,10 @@ class OperatorProcess:
         self._kubeconfig, self._token, self._environment = folder / f"{name}.kubeconfig", token, environment
         self._process: asyncio.subprocess.Process | None = None
         self._paused = False
+        self._told = False  # to end, by us
+        self._forwarded_before = 0
+        self._ends: set[asyncio.Task[None]] = set()
+        self.exits: list[int] = []  # codes of ends that nobody asked for
 
     @property
     def running(self) -> bool:
@@ -81,22 +85,53 @@ class OperatorProcess:
             "TRAININGRUN_PORT": str(free_port()),
             "KUBECONFIG": str(self._kubeconfig),
         }
+        self._told, self._forwarded_before = False, self.proxy.forwarded
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
+            process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", f"{QUICK}\n{START}", env=environment, stdout=log, stderr=log
             )
+        task = asyncio.create_task(self._note_end(process))
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+
+    async def _note_end(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        if not self._told:
+            self.exits.append(code)
 
     async def kill(self) -> None:
         """End it by SIGKILL."""
+        self._told = True
         if self._process is not None and self.running:
             self._process.kill()
             await self._process.wait()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has asked the API server for nothing yet: it may not have a handler for signals."""
+        return self.proxy.forwarded == self._forwarded_before
+
+    async def kill_at_write(self, *, within: float) -> None:
+        """End it by SIGKILL between a write and its answer, or after so many seconds without a write."""
+        process = self._process
+        if process is None or not self.running:
+            return
+        self._told = True
+        self.proxy.at_next_write = process.kill
+        try:
+            async with asyncio.timeout(within):
+                await process.wait()
+        except TimeoutError:
+            await self.kill()
+        finally:
+            self.proxy.at_next_write = None
 
     async def stop(self) -> int:
         """End it by SIGTERM, as the kubelet does; returns its exit code."""
         if self._process is None or not self.running:
             return 0
         self.resume()
+        self._told = True
         self._process.terminate()
         try:
             async with asyncio.timeout(30):

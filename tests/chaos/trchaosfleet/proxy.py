@@ -9,12 +9,13 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol, Self
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from trchaosfleet.weather import Call, Fault
 
@@ -51,7 +52,8 @@ class FaultProxy:
         self._faults, self._sees = faults, sees
         self._connected = asyncio.Event()
         self._connected.set()
-        self.port = 0
+        self.at_next_write: Callable[[], None] | None = None  # called when its answer is there and not passed on yet
+        self.port, self.forwarded = 0, 0
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
@@ -103,9 +105,14 @@ class FaultProxy:
     async def _forward(self, request: web.Request, call: Call, body: bytes, fault: Fault | None) -> web.StreamResponse:
         assert self._session is not None
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_CONNECTION}
+        self.forwarded += 1
         self._sees.sends(call, body)
         asked = self._session.request(
-            call.method, self._server + request.raw_path, headers=headers, data=body or None, allow_redirects=False
+            call.method,
+            URL(self._server + request.raw_path, encoded=True),
+            headers=headers,
+            data=body or None,
+            allow_redirects=False,
         )
         async with asked as answer:
             passed = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_CONNECTION}
@@ -115,6 +122,8 @@ class FaultProxy:
                 return await self._stream(request, answer, passed, fault)
             data = await answer.read()
         self._sees.answered(call, body, answer.status)
+        if self.at_next_write is not None and call.writes:
+            self.at_next_write()
         if fault is not None and fault.kind == "lost":
             return _reset(request)
         if fault is not None and fault.kind == "slow":

@@ -20,13 +20,16 @@ from trchaosfleet.ledger import Ledger, is_true
 from trchaosfleet.operators import LOST_POD_SECONDS, OperatorProcess
 from trchaosfleet.seeding import seeded
 from trchaosfleet.site import Lane, clear
+from trchaosfleet.trace import Trace
 from trchaosfleet.traffic import Traffic
 from trchaosfleet.weather import Weather, draw_windows
 from trchaosfleet.world import World
 
 RUNS: Final = (10, 24)
 FAULTS_SECONDS: Final = 20.0
-SETTLE_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0  # until the first operator serves, on a busy machine
+SETTLE_SECONDS: Final = 45.0  # in which every run that has not ended must come further
+ALL_SECONDS: Final = 240.0  # on a busy machine; on an idle one nothing takes thirty
 LAST_SECONDS: Final = 6.0  # for deletions of Jobs and Events after the last run has ended
 QUIET_SECONDS: Final = 20.0
 CLEAR_SECONDS: Final = 40.0
@@ -63,7 +66,7 @@ def draw(seed: int, *, namespaces: int) -> Plan:
     return Plan(
         births=draw_births(rng, seconds=FAULTS_SECONDS / 2, runs=runs, namespaces=namespaces),
         happenings=draw_happenings(rng, seconds=FAULTS_SECONDS, runs=runs),
-        windows=rng.randint(4, 12),
+        windows=rng.randint(8, 20),
         second_operator_at=rng.uniform(0.0, FAULTS_SECONDS) if rng.random() < 0.5 else None,
     )
 
@@ -75,24 +78,27 @@ class Schedule:
         self._seed, self._kube, self._lane, self._folder = seed, kube, lane, folder
         self._tls = server_tls(kubeconfig)
         self.plan = draw(seed, namespaces=len(lane.namespaces))
-        self.ledger = Ledger(seed=seed, lost_after=LOST_POD_SECONDS)
-        self.traffic = Traffic(self.ledger.violate)
+        self.trace = Trace(folder / "trace.log")
+        self.ledger = Ledger(seed=seed, lost_after=LOST_POD_SECONDS, trace=self.trace)
+        self.traffic = Traffic(lane.namespaces, self.ledger.violate, self.trace)
         self.kubelets = Kubelets(kube, self.ledger, seeded(f"kubelets {seed}"))
-        self._began = time.monotonic()
+        self._began = float("inf")  # no fault before the first operator serves
         rng = seeded(f"weather {seed}")
         windows = draw_windows(rng, seconds=FAULTS_SECONDS, count=self.plan.windows)
-        self.weather = Weather(windows, rng, self._passed)
+        self.weather = Weather(windows, rng, self._passed, self.trace)
         self._operators: list[OperatorProcess] = []
 
     async def run(self) -> Result:
         """Carry the schedule out and judge it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         async with AsyncExitStack() as stack:
+            stack.callback(self.trace.close)
             self._operators = await self._prepare_operators(stack)
             await stack.enter_async_context(self._following())
             world = World(self._kube, self.ledger, self.kubelets, self._operators, self._lane.namespaces)
             await self._operators[0].start()
+            async with asyncio.timeout(START_SECONDS):
+                await self.traffic.begun.wait()
             self._began = time.monotonic()
             await self._disturb(world)
             await world.heal()
@@ -103,9 +109,13 @@ class Schedule:
             left = await clear(self._kube, self._lane, seconds=CLEAR_SECONDS)
             if left:
                 self.ledger.violate(f"left after all runs were deleted: {left[:5]}")
+            for operator in self._operators:
+                if operator.exits:
+                    self.ledger.violate(f"{operator.name} has ended by itself: exit codes {operator.exits}")
             for error in self.kubelets.failures:
                 self.ledger.violate(f"the kubelets failed: {error!r}")
         faults = self.weather.injected + world.happened
+        faults["second operator"] += self.plan.second_operator_at is not None
         counts = list(self.traffic.requests.values())
         return Result(
             self._seed,
@@ -139,6 +149,7 @@ class Schedule:
         for operator in made:
             await stack.enter_async_context(operator.proxy)
             stack.push_async_callback(operator.kill)
+            stack.callback(operator.resume)
         return made
 
     @asynccontextmanager
@@ -187,11 +198,21 @@ class Schedule:
     async def _settle(self) -> float:
         """Wait until every run has ended, or is gone; return how long that took after the last fault."""
         began = time.monotonic()
-        while time.monotonic() - began < SETTLE_SECONDS:
-            if all(self._is_over(uid) for uid in self.ledger.runs):
-                return time.monotonic() - began
+        moved = dict.fromkeys(self.ledger.runs, (began, 0))
+        while (now := time.monotonic()) - began < ALL_SECONDS:
+            waiting = [uid for uid in self.ledger.runs if not self._is_over(uid)]
+            if not waiting:
+                return now - began
+            for uid in waiting:
+                since, version = moved.get(uid, (now, 0))
+                newest = self.ledger.runs[uid].statuses[-1][0]
+                if newest != version:
+                    moved[uid] = (now, newest)
+                elif now - since > SETTLE_SECONDS:
+                    self.ledger.violate(f"{self.ledger.runs[uid].name} stands still for {SETTLE_SECONDS:.0f} s")
+                    return now - began
             await asyncio.sleep(0.2)
-        self.ledger.violate(f"runs have not ended within {SETTLE_SECONDS:.0f} s after the last fault")
+        self.ledger.violate(f"runs have not ended within {ALL_SECONDS:.0f} s after the last fault")
         return time.monotonic() - began
 
     def _is_over(self, uid: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from trchaosfleet.weather import Call
@@ -20,12 +21,15 @@ BURST: Final = 60  # requests for one run in that time
 class Traffic:
     """Observer of all proxies of a schedule; `violate` records a broken invariant."""
 
-    def __init__(self, violate: Callable[[str], None]) -> None:
-        self._violate = violate
+    def __init__(
+        self, namespaces: Sequence[str], violate: Callable[[str], None], trace: Callable[..., None] = lambda *_: None
+    ) -> None:
+        self._namespaces, self._violate, self._trace = set(namespaces), violate, trace
         self.requests: Counter[str] = Counter()  # by run
         self.total = 0
         self.writes: list[tuple[float, str]] = []
         self.holders: dict[str, str] = {}
+        self.begun = asyncio.Event()  # set once the Lease of each namespace is held
         self._newest: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=BURST))
 
     def sends(self, call: Call, body: bytes) -> None:
@@ -37,6 +41,7 @@ class Traffic:
         namespace, plural, name = found["namespace"], found["plural"], found["name"] or _name_in(body)
         if plural == "leases":
             return
+        self._trace(f"{call.operator} sends", call.method, f"{namespace}/{plural}/{name}")
         if call.method != "GET":
             self._see_write(call, namespace, f"{plural}/{name}")
         of_run = _RUN.match(name)
@@ -46,11 +51,14 @@ class Traffic:
     def answered(self, call: Call, body: bytes, status: int) -> None:
         """See an answer: the holder of a Lease may have changed."""
         found = _PLACE.search(call.path)
+        self._trace(f"{call.operator} gets", status, call.method, call.path)
         if found is None or found["plural"] != "leases" or call.method == "GET" or status >= 300:
             return
         holder = (json.loads(body).get("spec") or {}).get("holderIdentity")
         if holder is not None:
             self.holders[found["namespace"]] = call.operator if holder else ""
+            if self.holders.keys() >= self._namespaces:
+                self.begun.set()
 
     def writes_since(self, moment: float) -> list[str]:
         """Writes after a moment of the monotonic clock."""

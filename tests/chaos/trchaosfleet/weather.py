@@ -27,6 +27,11 @@ class Call:
     watches: bool = False
 
     @property
+    def writes(self) -> bool:
+        """Whether it changes anything but a Lease."""
+        return self.method != "GET" and "/leases" not in self.path
+
+    @property
     def may_conflict(self) -> bool:
         """Whether the API server can answer 409 though nothing else is wrong: it never does so for a Job's deletion."""
         return self.method in {"POST", "PATCH"}
@@ -65,8 +70,14 @@ def draw_windows(rng: random.Random, *, seconds: float, count: int) -> list[Wind
 class Weather:
     """Chooses the fault of each request; `passed` returns seconds since the start of the schedule."""
 
-    def __init__(self, windows: Sequence[Window], rng: random.Random, passed: Callable[[], float]) -> None:
-        self.windows, self._rng, self._passed = windows, rng, passed
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        rng: random.Random,
+        passed: Callable[[], float],
+        trace: Callable[..., None] = lambda *_: None,
+    ) -> None:
+        self.windows, self._rng, self._passed, self._trace = windows, rng, passed, trace
         self.injected: Counter[str] = Counter()
 
     def fault_for(self, call: Call) -> Fault | None:
@@ -76,6 +87,7 @@ class Weather:
             applies = call.watches == (window.kind in OF_WATCHES) and (window.kind != "409" or call.may_conflict)
             if applies and window.begin <= moment < window.end and self._rng.random() < window.share:
                 self.injected[window.kind] += 1
+                self._trace(f"{call.operator} fault", window.kind, call.method, call.path)
                 return self._draw(window.kind)
         return None
 

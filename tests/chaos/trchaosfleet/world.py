@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -70,7 +71,10 @@ class World:
             "operator paused": self._pause,
             "operator cut off": self._cut_off_operator,
         }
-        if await acts[event.kind](event):
+        self._ledger.trace("begins", event)
+        did = await acts[event.kind](event)
+        self._ledger.trace("ended", event, did)
+        if did:
             self.happened[event.kind] += 1
 
     async def heal(self) -> None:
@@ -227,8 +231,9 @@ class World:
         operator = self._operator(event)
         if operator is None:
             return False
-        await operator.kill()
-        await asyncio.sleep(event.seconds / 2)
+        await operator.kill_at_write(within=event.seconds)
+        another = any(other.running for other in self._operators)
+        await asyncio.sleep(event.seconds * 2 if another else event.seconds / 2)  # another one can take over
         await operator.start()
         return True
 
@@ -237,7 +242,7 @@ class World:
         if operator is None:
             return False
         code = await operator.stop()
-        if code:
+        if code and not (code == -signal.SIGTERM and operator.is_new):
             self._ledger.violate(f"{operator.name} ends with exit code {code} at SIGTERM")
         await asyncio.sleep(event.seconds / 2)
         await operator.start()
