@@ -16,6 +16,7 @@ from yarl import URL
 from trchaosfleet.proxy import FaultProxy
 from trchaosfleet.weather import Call, Fault
 
+pytestmark = pytest.mark.contract
 JOBS = "/apis/batch/v1/namespaces/vision/jobs"
 WATCH = f"{JOBS}?watch=true&resourceVersion=7"
 LINE = {"type": "ADDED", "object": {"metadata": {"name": "tire-prep-1"}}}
