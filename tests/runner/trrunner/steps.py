@@ -43,6 +43,7 @@ PACKAGES = (
     "tests/fakes/trcorpus",
     "tests/servers/trservers",
     "tests/chaos/trchaos",
+    "tests/chaos/trchaosfleet",
 )
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),
@@ -70,6 +71,7 @@ UNIT = Tier(
         "tests/api",
         "tests/cluster/tests",
         "tests/repository",
+        "tests/chaos/fleet",
     ),
     f"{NOT_REAL} and not contract and not s3",
     workers=3,
@@ -87,7 +89,7 @@ TIERS = (
     # Building a TensorFlow graph uses one core: two tests at a time. It fills the time that the next tiers wait.
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
     # Half of their time, these tests wait for answers.
-    Tier("contract", ("tests/operator", "tests/agent"), "contract", workers=4),
+    Tier("contract", ("tests/operator", "tests/agent", "tests/chaos/fleet"), "contract", workers=4),
     *(_server(name) for name in catalogue.QUICK),
     Tier("keyless", ("tests/servers",), "contract", ("SeaweedFS",)),
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),

@@ -1,0 +1,1 @@
+"""Seeded fault schedules for operators on a real API server, Job controller and garbage collector."""
