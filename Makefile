@@ -34,9 +34,9 @@ mutants: ## Bring faults of the past back, one by one: the tests must catch each
 
 chaos-mutants: ## Put defects into the operator of make chaos, one by one: seeds must show each (ONLY="queue lost", SEEDS=200)
 	@$(BIN) $(PY) -m trchaos.mutants $(if $(SEEDS),--seeds $(SEEDS)) $(ONLY)
+
 chaos-fleet: ## Run seeded faults between the operator and a real API server, Job controller and garbage collector (SEEDS=30, SEED=7)
 	@$(BIN) $(PY) -m trchaosfleet $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),30))
-.PHONY: 
 
 corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that holds them; fetched where missing; PYTEST="-k raccoon")
 	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)
@@ -82,8 +82,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-<<<<<<< HEAD
-.PHONY: help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers chaos chaos-mutants
-=======
-.PHONY: chaos-fleet help demo demo-down test check images cluster-up cluster-down chart requirements format fuzz bench mutants corpus networks e2e-long tf2 servers
->>>>>>> h-fleet
+.PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-fleet corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench
