@@ -53,6 +53,12 @@ tf2: ## Run the code of an export's README.md with a current TensorFlow (install
 e2e-long: ## Run the second runs on a real cluster: continue, stop, change (PYTEST="-k resume")
 	@$(BIN) $(PY) -m trrunner e2e-long $(if $(PYTEST),--pytest="$(PYTEST)")
 
+chaos-storage: ## Live through whole runs at an S3 server that fails by seeds (SECONDS=600, SEED=7, FIRST=1000, SERVER=versitygw)
+	@$(BIN) $(PY) -m trchaosstorage --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST)) $(if $(SERVER),--server $(SERVER))
+
+chaos-resume: ## Interrupt a training in TensorFlow 1.14 five times and compare it with one that is not interrupted
+	@$(BIN) $(PY) -m trrunner chaos-resume $(if $(PYTEST),--pytest="$(PYTEST)")
+
 check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check
 
@@ -82,4 +88,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-fleet corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench
+.PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-fleet chaos-storage chaos-resume corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench

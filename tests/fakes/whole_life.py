@@ -27,6 +27,7 @@ class Pod:
     """The processes of one pod; `trainer` is None in a pod without one."""
 
     name: str
+    uid: str
     root: Path
     port: int
     agent: subprocess.Popen[bytes]
@@ -83,13 +84,13 @@ class Life:
         flags = [f"--{flag}={self.root / place}" for flag, place in paths.items()]
         flags += [f"--shared={shared}", f"--termination-log={self.root / name}.termination", f"--port={port}"]
         env = {**os.environ, "POD_IP": "127.0.0.1", "TRAININGRUN_ATTEMPT": str(len(self.pods) + 1)}
-        env["POD_UID"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.bucket}/{name}"))
+        env["POD_UID"] = uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.bucket}/{name}"))
         env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), env.get("PYTHONPATH", "")])
         with (self.root / f"{name}.log").open("wb") as out:
             agent = subprocess.Popen(
                 [sys.executable, "-m", "trainingrun_agent", stage, *flags], env=env, stdout=out, stderr=out
             )
-        self.pods.append(Pod(name, self.root, port, agent, self.start_trainer(shared, plan) if plan else None))
+        self.pods.append(Pod(name, uid, self.root, port, agent, self.start_trainer(shared, plan) if plan else None))
         return self.pods[-1]
 
     def start_trainer(self, shared: Path, plan: dict[str, Any]) -> subprocess.Popen[bytes]:

@@ -15,7 +15,7 @@ SOURCES = sorted((Path(__file__).parents[2] / "images" / "trainer" / PACKAGE).gl
 INSTALLED = {"tensorflow", "object_detection", "google", "numpy", "PIL", "pycocotools"}
 # A module imports only modules of the layers above its own.
 LAYERS = (
-    {"metrics", "readme", "saving", "seeding", "threshold"},
+    {"cadence", "metrics", "readme", "saving", "seeding", "threshold"},
     {"ending", "loss_watch", "memory", "outcomes", "pictures", "records", "scores", "shared_folder"},
     {"batches", "best", "building", "cpu", "gpu", "log_copy", "pipeline_config", "proof", "weights"},
     {"divergence", "evaluation"},

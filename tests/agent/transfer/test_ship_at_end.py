@@ -125,3 +125,20 @@ def test_a_pod_that_is_to_end_sends_no_events_before_the_trainer_has_saved(train
     training.shipper.close()
     until(lambda: training.shipper.events_shipped(0.1), "the events")
     assert len(training.chunks()) == 1
+
+
+def test_evaluations_are_in_the_bucket_before_the_checkpoint_that_training_reached_after_them(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next attempt may go on from it, and nobody evaluates the steps before it again."""
+    monkeypatch.setattr(training.shipper, "_ship_events", lambda: None)  # that thread comes too late
+    training.bucket.let_pass.set()
+    scores = {"step": 10, "mAP": 0.25, "ap50": 0.5}
+    (training.root / "evaluations.json").write_text(json.dumps({"contractVersion": 1, "evaluations": [scores]}))
+    training.save(20)
+    training.shipper.turn(20, 0.5)
+    training.shipper._checkpoint_thread.start()
+    until(lambda: training.shipper.newest is not None, "the checkpoint")
+    assert training.bucket.order == ["checkpoints", "checkpoints", "evaluations.json", "checkpoints"]
+    training.shipper.close()
+    until(lambda: training.shipper.checkpoint_shipped(0.1), "the end")

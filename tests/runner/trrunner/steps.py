@@ -44,6 +44,7 @@ PACKAGES = (
     "tests/servers/trservers",
     "tests/chaos/trchaos",
     "tests/chaos/trchaosfleet",
+    "tests/chaos/trchaosstorage",
 )
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),
@@ -72,6 +73,7 @@ UNIT = Tier(
         "tests/cluster/tests",
         "tests/repository",
         "tests/chaos/fleet",
+        "tests/chaos/storage",
     ),
     f"{NOT_REAL} and not contract and not s3",
     workers=3,
@@ -89,7 +91,9 @@ TIERS = (
     # Building a TensorFlow graph uses one core: two tests at a time. It fills the time that the next tiers wait.
     Tier("tensorflow", ("tests/trainer",), "tensorflow", ("tensorflow",), workers=2, dist="loadfile", background=True),
     # Half of their time, these tests wait for answers.
-    Tier("contract", ("tests/operator", "tests/agent", "tests/chaos/fleet"), "contract", workers=4),
+    Tier(
+        "contract", ("tests/operator", "tests/agent", "tests/chaos/fleet", "tests/chaos/storage"), "contract", workers=4
+    ),
     *(_server(name) for name in catalogue.QUICK),
     Tier("keyless", ("tests/servers",), "contract", ("SeaweedFS",)),
     Tier("fuzz", ("tests/fuzz",), NOT_REAL, workers=2),
@@ -107,5 +111,6 @@ LONG_TIERS = (
     *(_server(name) for name in catalogue.ALL if name not in catalogue.QUICK),
     Tier("tf2", ("tests/trainer",), "tensorflow", ("tensorflow", "tensorflow 2")),
     Tier("networks", ("tests/trainer",), "long", ("tensorflow",)),
+    Tier("chaos-resume", ("tests/trainer/test_exact_resume.py",), "long", ("tensorflow",)),
     Tier("e2e-long", ("tests/e2e/long",), "long", ("binaries", "images", "tensorflow", "free node")),
 )

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 class CheckpointShipper:
     """`newest` is the newest complete checkpoint in the bucket, at first the one that training resumed from.
 
-    `on_shipped` is called with each checkpoint once its manifest is in the bucket.
+    `before_manifest` is called before each manifest is written, `on_shipped` with each checkpoint once it is.
     """
 
     def __init__(
@@ -44,13 +44,14 @@ class CheckpointShipper:
         *,
         newest: StoredCheckpoint | None,
         on_shipped: Callable[[StoredCheckpoint], None],
+        before_manifest: Callable[[], None] = lambda: None,
         queue: UploadQueue | None = None,
     ) -> None:
         self._store, self._attempt, self._folder = context.out, attempt, folder
         self._pod_uid, self._clock = context.config.pod_uid, context.clock
         # Before each manifest: a pod that was replaced publishes nothing.
         self._before_publishing = partial(require_newest, self._store, context.config.resolved.run_keys, attempt.epoch)
-        self._on_shipped = on_shipped
+        self._on_shipped, self._before_manifest = on_shipped, before_manifest
         self.newest = newest
         self._seen = newest.step if newest else -1
         self._refused: set[int] = set()
@@ -123,6 +124,7 @@ class CheckpointShipper:
             objects=objects,
             step=ready.step,
         )
+        self._before_manifest()
         self._before_publishing()
         manifests.write(self._store, target, manifest)
         shipped = StoredCheckpoint(ready.step, self._attempt.epoch, target)

@@ -2,8 +2,9 @@
 
 It also deletes the checkpoints that are not kept.
 
-Invariant: a failure of either thread is raised by the next `turn`, or when it is waited for. Once training has ended,
-or the pod is to end, event files wait until the last checkpoint and all evaluations are in the bucket.
+Invariant: a failure of either thread is raised by the next `turn`, or when it is waited for. Evaluations that were made
+on the way to a checkpoint are in the bucket before its manifest: the next attempt may go on from there. Once training
+has ended, or the pod is to end, event files wait until the last checkpoint and all evaluations are in the bucket.
 """
 
 from __future__ import annotations
@@ -39,15 +40,16 @@ class TrainingShipper:
         # Its own handle, because a thread that hangs may outlive the stage.
         self._folder = folder.walk()
         self._keeper = CheckpointKeeper(context, attempt, self._folder)
+        self._evaluations = EvaluationShipper(store, attempt, self._folder)
         self._checkpoints = CheckpointShipper(
             context,
             attempt,
             self._folder,
             newest=newest,
             on_shipped=self._shipped,
+            before_manifest=self._evaluations.ship,
             queue=UploadQueue(protected=self._keeper.protected, hurry=self._stop.is_set),
         )
-        self._evaluations = EvaluationShipper(store, attempt, self._folder)
         self._events = EventShipper(store, attempt, self._folder, merges=lambda: not self._stop.is_set())
         resumed_from = newest.step if newest else 0
         self._last_step = LastStep(store, attempt, context.clock, resumed_from=resumed_from)
