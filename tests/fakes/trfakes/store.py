@@ -74,7 +74,8 @@ class Store:
         meta = made.setdefault("metadata", {})
         key = (plural, namespace, meta["name"])
         if key in self.objects:
-            raise StatusError(409, f'{plural} "{meta["name"]}" already exists')
+            text = f'{plural} "{meta["name"]}" already exists'
+            raise StatusError(409, text, reason="AlreadyExists", kind=plural, name=meta["name"])
         meta.setdefault("uid", self._new_uid())
         meta.update(namespace=namespace, generation=1)
         meta.setdefault("creationTimestamp", self.now_text())
@@ -95,7 +96,7 @@ class Store:
         old = self.get(plural, name, namespace=namespace)
         wanted = (patch.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != old["metadata"]["resourceVersion"]:
-            raise StatusError(409, f'{plural} "{name}" changed: version is {old["metadata"]["resourceVersion"]}')
+            raise conflict(plural, name, "the object has been modified")
         allowed = {"status": patch.get("status")} if status else {k: v for k, v in patch.items() if k != "status"}
         allowed.pop("metadata", None)
         new = merge(old, allowed)
@@ -114,7 +115,7 @@ class Store:
     def delete(self, plural: str, name: str, *, namespace: str = "default", uid: str | None = None) -> None:
         body = self.get(plural, name, namespace=namespace)
         if uid is not None and body["metadata"]["uid"] != uid:
-            raise StatusError(409, f'{plural} "{name}" has another uid')
+            raise conflict(plural, name, f"Precondition failed: UID in precondition: {uid}")
         if plural == "pods" and self.graceful_pods and "deletionTimestamp" not in body["metadata"]:
             new = {**body, "metadata": {**body["metadata"], "deletionTimestamp": self.now_text()}}
             self._keep((plural, namespace, name), new, "MODIFIED")
@@ -153,6 +154,12 @@ class Store:
         self.history.append(change)
         for listener in list(self.listeners):
             listener(change)
+
+
+def conflict(plural: str, name: str, why: str) -> StatusError:
+    """The answer to a write or a deletion whose precondition does not hold."""
+    text = f'Operation cannot be fulfilled on {plural} "{name}": {why}'
+    return StatusError(409, text, reason="Conflict", kind=plural, name=name)
 
 
 def copied(value: Any) -> Any:
