@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +31,9 @@ def main() -> int:
     chosen = [mutant for mutant in MUTANTS if not arguments.names or any(n in mutant.patch for n in arguments.names)]
     today, rows = Today(), dict.fromkeys((mutant.patch for mutant in chosen), "")
     with ThreadPoolExecutor(arguments.processes) as pool:
-        found = pool.map(lambda mutant: _try(mutant, seeds=arguments.seeds, today=today), chosen)
-        for number, (mutant, result) in enumerate(zip(chosen, found, strict=True), 1):
+        tries = {pool.submit(_try, mutant, seeds=arguments.seeds, today=today): mutant for mutant in chosen}
+        for number, done in enumerate(as_completed(tries), 1):
+            mutant, result = tries[done], done.result()
             print(f"[{number}/{len(chosen)}] {mutant.patch}: {_summary(result)}", file=sys.stderr, flush=True)
             rows[mutant.patch] = _row(mutant, result, seeds=arguments.seeds)
     caught = sum("**" not in row for row in rows.values())
