@@ -88,6 +88,7 @@ def _pod_of(context: StageContext, number: int) -> PodView | None:
 
 def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod: PodView | None) -> bool:
     """Count the end and write its results; return whether the budget allows another attempt."""
+    context.decision.read_pods |= pod is None
     draft, stage, verdict = context.draft, context.stage, ended.verdict
     close_attempt(context, Ending.of(verdict, pod))
     retries = recovery.budget(context, verdict)

@@ -37,6 +37,7 @@ class Decision:
     pull_progress: PodView | None = None  # the pod whose agent is asked for progress
     starts_nothing: bool = False  # the run was accepted, and its document is missing: attempts in flight may end
     read_document: bool = False  # the run's ConfigMap has to be read before anything of this is done
+    read_pods: bool = False  # the run's pods as well: the watch of pods may be behind that of Jobs
     read_jobs: list[JobView] = field(default_factory=list)  # the specs of these as well
     requeue_after: float | None = None
 

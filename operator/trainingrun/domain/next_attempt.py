@@ -112,6 +112,7 @@ def _create_job(context: StageContext, number: int) -> None:
         changes=changes,
     )
     context.decision.create.append(job)
+    context.decision.read_pods = number > 1  # one of an earlier attempt may live that no watch has shown yet
     if goes_on:
         missing_object.show_again(context, number)
         return

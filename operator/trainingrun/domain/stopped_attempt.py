@@ -47,6 +47,7 @@ def take_verdict(context: StageContext) -> tuple[bool, Verdict | None]:
     pod = newest_pod(pod for pod in context.observed.pods_of(uid) if pod.attempt == entry["number"])
     if _is_ending(context, uid, pod):
         return False, None
+    context.decision.read_pods |= pod is None
     del entry["jobUID"]
     verdict = parse_verdict(pod.agent.message) if pod is not None and pod.agent.state == "terminated" else None
     if verdict is not None and verdict.outcome is Outcome.SUCCEEDED:

@@ -139,6 +139,16 @@ class Cache:
         self._store_pod(pod.departed())
         self._forget_departed(pod.run_key)
 
+    def put_pods_of_run(self, known: Iterable[PodView], pods: Iterable[PodView]) -> None:
+        """Store all pods of a run as they were just read; `known` were in the cache before, those it lacks are gone."""
+        pods = list(pods)
+        for pod in pods:
+            if not self._is_deleted(pod.uid):
+                self._store_pod(pod)
+        for pod in known:
+            if pod.uid not in _uids(pods) and not pod.gone:
+                self.drop_pod(pod)
+
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
         """Jobs that name this run as their owner, which proves nothing."""
         return tuple(j for j in self.jobs.get(run.key, {}).values() if j.run_uid == run.uid == j.owner_uid)

@@ -11,7 +11,7 @@ from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.run import Run
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import Document
-from trainingrun.domain.observe import JobView, Observed
+from trainingrun.domain.observe import JobView, Observed, PodView
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
 from trainingrun.engine.node_reader import NodeReader
@@ -32,7 +32,7 @@ class FactReader:
     def begin(self, run: Run) -> None:
         """Start a reconcile: whatever was read before may have changed, and Jobs of others come and go."""
         memory = self._memories.of(run)
-        memory.document = None
+        memory.document, memory.pods_read = None, False
         known = {job.uid for job in self._cache.jobs_of(run)}
         memory.specs = {uid: spec for uid, spec in memory.specs.items() if uid in known}
 
@@ -61,6 +61,9 @@ class FactReader:
         memory = self._memories.of(run)
         if decision.read_document and memory.document is None:
             await self.read_document(run)
+            return True
+        if decision.read_pods and not memory.pods_read:
+            await self._read_pods(run)
             return True
         for job in decision.read_jobs:
             spec = await objects.read_job_spec(self._api, namespace=run.namespace, name=job.name, uid=job.uid)
@@ -94,6 +97,14 @@ class FactReader:
         memory.document = Document(text)
         if text is not None and Document(memory.text).digest != run.status.get("resolvedDigest"):
             memory.text = text
+
+    async def _read_pods(self, run: Run) -> None:
+        """Read the run's pods: the server knows of a pod before it can start, and the watch only afterwards."""
+        known = self._cache.pods_of(run)
+        found = objects.list_all(self._api, "Pod", namespace=run.namespace, run_uid=run.uid)
+        pods = [PodView.from_object(body) async for body in found]
+        self._cache.put_pods_of_run(known, [pod for pod in pods if pod is not None])
+        self._memories.of(run).pods_read = True
 
     def wrote_document(self, run: Run, text: str) -> None:
         """Remember the text of the ConfigMap that was written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from trainingrun.api.names import API_VERSION, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
+from trainingrun.api.names import API_VERSION, LABEL_RUN_UID, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
 from trainingrun.api.run import Run
 from trainingrun.domain.likeness import unlike
 from trainingrun.kube.client import MERGE_PATCH, Api
@@ -133,13 +133,23 @@ async def read_job_spec(api: Api, *, namespace: str, name: str, uid: str) -> dic
 
 
 async def list_all(
-    api: Api, kind: str, *, namespace: str | None, ours: bool = False, fields: str = "", cached: bool = False
+    api: Api,
+    kind: str,
+    *,
+    namespace: str | None,
+    ours: bool = False,
+    run_uid: str = "",
+    fields: str = "",
+    cached: bool = False,
 ) -> AsyncIterator[dict[str, Any]]:
-    """List a kind page by page; `ours` selects objects with our stage label, `fields` is a field selector.
+    """List a kind page by page; `ours` selects objects with our stage label, `run_uid` those of one run, `fields` is a
+    field selector.
 
     `cached`: from the memory of the API server, perhaps seconds old, which is cheap where a selector leaves few.
     """
     query = {"limit": str(PAGE)} | ({"labelSelector": LABEL_STAGE} if ours else {})
+    if run_uid:
+        query["labelSelector"] = f"{LABEL_STAGE},{LABEL_RUN_UID}={run_uid}"
     if cached:
         query["resourceVersion"] = "0"
     if fields:

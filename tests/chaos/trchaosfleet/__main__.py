@@ -22,11 +22,12 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, help="the first seed (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="only this schedule")
     parser.add_argument("--lanes", type=int, default=3, help="schedules at the same time (default: %(default)s)")
+    parser.add_argument("--cluster", default="chaos-fleet", help="its name (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the logs of operators go")
     chosen = parser.parse_args()
     seeds = [chosen.seed] if chosen.seed is not None else list(range(chosen.first, chosen.first + chosen.seeds))
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="chaos-fleet-"))
-    with site("chaos-fleet") as (cluster, kubectl):
+    with site(chosen.cluster) as (cluster, kubectl):
         lanes = [install(kubectl, number) for number in range(1, min(chosen.lanes, len(seeds)) + 1)]
         results = asyncio.run(_run_all(seeds, lanes, folder, cluster.kubeconfig))
     _print_table(results)

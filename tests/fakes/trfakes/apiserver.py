@@ -71,6 +71,8 @@ class ApiServer:
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.refused: dict[str, int] = {}  # by namespace ("" for the whole cluster): 403 is forbidden, 404 is missing
+        self.behind: set[str] = set()  # kinds (plural) whose watches show nothing until `catch_up`
+        self._held: list[Change] = []
         self.dead = False  # closes all connections, so the operator works like a killed process
         self.die_after_writes: int | None = None
         self.port = 0
@@ -120,7 +122,17 @@ class ApiServer:
         for queue in self._watches:
             queue.put_nowait(None)
 
+    def catch_up(self) -> None:
+        """Let the watches show what they were behind with."""
+        held, self._held = self._held, []
+        self.behind.clear()
+        for change in held:
+            self._publish(change)
+
     def _publish(self, change: Change) -> None:
+        if change.plural in self.behind:
+            self._held.append(change)
+            return
         for queue in self._watches:
             queue.put_nowait(change)
 

@@ -339,3 +339,26 @@ def test_an_init_container_that_hangs_is_named_and_the_start_deadline_counts() -
     assert "Init container mesh-init of pod tire-prep-1-x1 has not ended" in play.status["message"]
     play.step(30)
     assert play.condition("Succeeded")["reason"] == "StartDeadlineExceeded"
+
+
+def test_an_attempt_follows_another_one_only_after_pods_were_read() -> None:
+    play = Play()
+    assert not play.step().read_pods, "nothing can be beside the first attempt"
+    play.end_pod("tire-prep-1", "stalled")
+    decision = play.step(1)
+    assert play.created[-1] == "tire-prep-2"
+    assert decision.read_pods
+
+
+@pytest.mark.parametrize("suspended", [False, True], ids=["", "suspended"])
+def test_an_end_without_a_pod_counts_only_after_pods_were_read(*, suspended: bool) -> None:
+    play = Play()
+    play.step()
+    play.start_pod("tire-prep-1")
+    play.step(1)
+    if suspended:
+        play.spec(suspend=True)
+        play.step(1)
+    del play.pods["tire-prep-1"]
+    play.jobs.pop("tire-prep-1", None)
+    assert play.step(1).read_pods

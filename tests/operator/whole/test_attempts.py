@@ -163,6 +163,30 @@ async def test_a_pod_evicted_for_its_scratch_is_a_full_disk_and_keeps_its_checkp
 
 
 @pytest.mark.parametrize("script", [lambda _job: None])
+async def test_a_pod_that_no_watch_has_shown_yet_holds_back_the_next_attempt(world: World, script: Script) -> None:
+    """The watch of pods is behind that of Jobs, which shows that the attempt's Job is gone."""
+    world.store.graceful_pods = True
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    world.server.behind.add("pods")
+    pod = world.cluster.start(job)
+    world.store.delete("jobs", "tire-prep-1")
+    await eventually(
+        lambda: world.condition("Prepared").get("message") == "The attempt is ending.",
+        what="the pod is known, and waited for",
+        seen=world.status,
+    )
+    assert world.store.find("jobs", "tire-prep-2") is None
+    world.cluster.end(job, verdict("prep", "interrupted"))
+    world.store.graceful_pods = False
+    world.store.delete("pods", pod["metadata"]["name"])
+    world.server.catch_up()
+    await world.job("tire-prep-2")
+    await eventually(lambda: world.attempts("prep").get("failures") == {"interrupted": 1}, what="it counts once")
+
+
+@pytest.mark.parametrize("script", [lambda _job: None])
 async def test_a_job_suspended_by_something_else_goes_on_when_that_resumes_it(world: World, script: Script) -> None:
     await world.start_operator()
     world.store.create("trainingruns", a_run().body())
