@@ -51,10 +51,12 @@ class Calls(Rule):
         """After a status that was not stored, an empty patch may ask whether the next one will be."""
         if request.status != HTTPStatus.OK:
             self._not_stored.add((request.client, request.path))
-        elif not request.changed and (request.client, request.path) not in self._not_stored:
-            self.scene.broken("no patch without a change", "", f"{request.client}: {request.path}")
-        else:
+        elif request.changed:
+            return
+        elif (request.client, request.path) in self._not_stored:
             self._not_stored.discard((request.client, request.path))
+        else:
+            self.scene.broken("no patch without a change", "", f"{request.client}: {request.path}")
 
     def _bound(self, request: Request, namespace: str, name: str | None) -> None:
         window = int(request.at / WINDOW_SECONDS)
