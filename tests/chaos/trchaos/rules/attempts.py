@@ -68,7 +68,7 @@ class Attempts(Rule):
         for pod in run.pods.values():
             if pod.gone is not None or self._ended(pod):
                 continue
-            latest = self.scene.truth.operators_now()
+            latest = self.scene.truth.latest()
             if pod.ends_by is not None and latest >= pod.ends_by + LOST:
                 self._given_up.add(pod.uid)
             else:
