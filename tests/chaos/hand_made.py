@@ -1,4 +1,4 @@
-"""Sequences made by hand for rules: a world in which nothing happens by itself, and short ways to let something happen."""
+"""Sequences made by hand for rules: nothing happens by itself in their world; short ways to let something happen."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
-from trchaos.cluster import Played
+from trchaos.cluster import Played, Wish
 from trchaos.invariants import Invariants
 from trchaos.loop import run_virtual
 from trchaos.server import Request
 from trchaos.world import World
 from trfakes.builders import a_run
 from trfakes.store import Object
-
-STAGES = {"prep": "Prepared", "train": "Trained", "export": "Exported"}
 
 
 class Hand:
@@ -35,7 +33,7 @@ class Hand:
         return {violation.rule for violation in self.invariants.violations}
 
     def make_run(self, name: str, **spec: Any) -> Object:
-        self.world.create_run(a_run(name).spec(**spec).body(), self.world.wishes.get("", None) or _wish())
+        self.world.create_run(a_run(name).spec(**spec).body(), Wish())
         return self.world.store.get("trainingruns", name)
 
     def change(self, **spec: Any) -> None:
@@ -133,8 +131,8 @@ def broken_by(sequence: Callable[[Hand], Coroutine[Any, Any, None]], **spec: Any
     async def play() -> set[str]:
         hand = Hand(**spec)
         await sequence(hand)
-        found = hand.broken
         hand.invariants.processes.finish()
+        found = hand.broken
         for process in hand.world.processes:
             process.kill()
         await asyncio.sleep(0)
@@ -146,9 +144,3 @@ def broken_by(sequence: Callable[[Hand], Coroutine[Any, Any, None]], **spec: Any
 def _labels(uid: str, stage: str, attempt: int) -> dict[str, str]:
     prefix = "trainingrun.dev"
     return {f"{prefix}/run-uid": uid, f"{prefix}/stage": stage, f"{prefix}/attempt": str(attempt)}
-
-
-def _wish() -> Any:
-    from trchaos.cluster import Wish
-
-    return Wish()
