@@ -45,6 +45,9 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     observed = context.observed
     evidence = Evidence(job, pod, progress=report, hints=observed.hints, nodes=observed.nodes)
     state = assess(evidence, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
+    if isinstance(state, Ended) and job is not None and pod is None and job.uid in observed.unread_pods:
+        context.decision.read_pods.append(job)  # it may have left a verdict, and the watch of pods be late
+        return False
     if isinstance(state, Ended):
         return _count_end(context, state, job=job, pod=pod)
     succeeded = isinstance(state, Running) and state.succeeded

@@ -38,6 +38,7 @@ class Decision:
     starts_nothing: bool = False  # the run was accepted, and its document is missing: attempts in flight may end
     read_document: bool = False  # the run's ConfigMap has to be read before anything of this is done
     read_jobs: list[JobView] = field(default_factory=list)  # the specs of these as well
+    read_pods: list[JobView] = field(default_factory=list)  # pods of these: the watch may not have shown them yet
     requeue_after: float | None = None
 
     @property

@@ -225,6 +225,7 @@ class Observed:
     document: Document | None = None
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     known_text: str = ""
+    unread_pods: frozenset[str] = frozenset()  # UIDs of ended Jobs: only the watch has shown their pods until now
 
     def pods_of(self, job_uid: str | None) -> tuple[PodView, ...]:
         """Pods of a Job; none without its UID."""

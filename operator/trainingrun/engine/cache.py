@@ -132,6 +132,11 @@ class Cache:
         if _newer(pod, table.get(pod.uid)):
             table[pod.uid] = pod
 
+    def put_read_pod(self, pod: PodView) -> None:
+        """Store a pod as a reading of its attempt shows it, unless it was deleted meanwhile or a newer one is known."""
+        if not self._is_deleted(pod.uid):
+            self._store_pod(pod)
+
     def drop_pod(self, pod: PodView) -> None:
         """Remove a deleted pod; while its verdict may still be asked for, it is kept as gone."""
         self._record_deletion(pod.uid)

@@ -11,7 +11,7 @@ from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.run import Run
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import Document
-from trainingrun.domain.observe import JobView, Observed
+from trainingrun.domain.observe import JobView, Observed, PodView
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
 from trainingrun.engine.node_reader import NodeReader
@@ -33,6 +33,7 @@ class FactReader:
         """Start a reconcile: whatever was read before may have changed, and Jobs of others come and go."""
         memory = self._memories.of(run)
         memory.document = None
+        memory.pods_read = set()
         known = {job.uid for job in self._cache.jobs_of(run)}
         memory.specs = {uid: spec for uid, spec in memory.specs.items() if uid in known}
 
@@ -41,9 +42,10 @@ class FactReader:
         memory = self._memories.of(run)
         known = Document(memory.text, fresh=False)
         is_accepted = known.digest == run.status.get("resolvedDigest")
+        jobs = self._cache.jobs_of(run)
         return Observed(
             find_run=self._cache.runs.get,
-            jobs=self._cache.jobs_of(run),
+            jobs=jobs,
             lingering=self._cache.pods_of(run),
             progress=self._cache.progress.get(run.key, {}),
             hints=self._cache.hints.get(run.key, {}),
@@ -54,6 +56,7 @@ class FactReader:
             document=memory.document or (known if is_accepted else None),
             specs=memory.specs,
             known_text=memory.text if is_accepted else "",
+            unread_pods=frozenset(job.uid for job in jobs if job.finished and job.uid not in memory.pods_read),
         )
 
     async def read(self, run: Run, decision: Decision) -> bool:
@@ -68,9 +71,19 @@ class FactReader:
                 self._cache.drop_job(job)
             else:
                 memory.specs[job.uid] = spec
+        for job in decision.read_pods:
+            await self._read_pods(run, job)
         unread = set(decision.read_warnings) - memory.warnings_read_at.keys()  # a restart takes back no cause
         news = bool(unread) and await self.read_warnings(run, decision.read_warnings)
-        return news or bool(decision.read_jobs)
+        return news or bool(decision.read_jobs) or bool(decision.read_pods)
+
+    async def _read_pods(self, run: Run, job: JobView) -> None:
+        """Read the pods of an ended Job before it counts as one that left none."""
+        for body in await objects.list_pods(self._api, namespace=run.namespace, run_uid=run.uid, stage=job.stage):
+            pod = PodView.from_object(body)
+            if pod is not None:
+                self._cache.put_read_pod(pod)
+        self._memories.of(run).pods_read.add(job.uid)
 
     async def read_warnings(self, run: Run, uids: list[str]) -> bool:
         """Read the newest warning Event of objects that do not start, those that are due.

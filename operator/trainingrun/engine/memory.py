@@ -33,6 +33,7 @@ class Memory:
     uid: str
     text: str = ""  # of the run's document, read or written; it counts while the status has its digest
     document: Document | None = None  # the ConfigMap as it was read for the decision that is being made
+    pods_read: set[str] = field(default_factory=set)  # UIDs of Jobs whose pods were read for the decision being made
     specs: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # of Jobs that the status may not record, by UID
     patched_at: float = -math.inf
     unwritten: Unwritten | None = None  # while the last status was not stored

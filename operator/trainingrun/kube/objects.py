@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from trainingrun.api.names import API_VERSION, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
+from trainingrun.api.names import API_VERSION, LABEL_RUN_UID, LABEL_STAGE, PLURAL, RESOLVED_KEY, resolved_name
 from trainingrun.api.run import Run
 from trainingrun.domain.likeness import unlike
 from trainingrun.kube.client import MERGE_PATCH, Api
@@ -130,6 +130,13 @@ async def read_job_spec(api: Api, *, namespace: str, name: str, uid: str) -> dic
     except NotFoundError:
         return None
     return dict(found.get("spec") or {}) if found["metadata"]["uid"] == uid else None
+
+
+async def list_pods(api: Api, *, namespace: str, run_uid: str, stage: str) -> list[dict[str, Any]]:
+    """Pods of one stage of a run, as their labels say."""
+    selector = {"labelSelector": f"{LABEL_RUN_UID}={run_uid},{LABEL_STAGE}={stage}"}
+    found = await api.call("GET", path("Pod", namespace), query=selector)
+    return list(found.get("items") or ())
 
 
 async def list_all(

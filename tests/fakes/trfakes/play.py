@@ -48,6 +48,7 @@ class Play:
         self.others: dict[str, Run] = {}
         self.nodes = Nodes()
         self.deleted = False
+        self.unread_pods: frozenset[str] = frozenset()  # UIDs of ended Jobs whose pods only the watch has shown
 
     def step(self, seconds: float = 0) -> Decision:
         """Advance the clock, decide and apply the decision."""
@@ -82,6 +83,7 @@ class Play:
             board_lost=self.board_lost,
             neighbours=self.others.values,
             nodes=self.nodes,
+            unread_pods=self.unread_pods,
         )
         while True:
             decision = plan(self.run, observed, settings=self.settings, now=self.now)

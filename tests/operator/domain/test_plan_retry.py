@@ -380,3 +380,16 @@ def test_a_pod_of_an_unknown_job_is_waited_for_but_its_verdict_is_ignored() -> N
     play.step(1)
     assert "tire-train-2" in play.created
     assert play.condition("Trained")["status"] == "False"
+
+
+def test_the_pods_of_an_ended_job_are_read_before_it_counts_as_having_left_none() -> None:
+    play = Play()
+    play.step()
+    finished = {"finished": "Failed", "finished_at": clock.to_text(play.now)}
+    job = play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], **finished)  # type: ignore[arg-type]
+    play.unread_pods = frozenset((job.uid,))
+    assert play.step(5).read_pods == [job]
+    assert "lastReason" not in play.attempts("prep")
+    play.unread_pods = frozenset()
+    assert not play.step().read_pods
+    assert play.attempts("prep")["lastReason"] == "PodGone"
