@@ -45,7 +45,8 @@ async def _is_quiet(world: World, invariants: Invariants, seconds: float, why: s
     """Check that nothing is written for so long, except about a run whose time comes meanwhile."""
     calls, now = invariants.calls, world.true_now()
     calls.writes.clear()
-    due = {f"/{run['metadata']['name']}" for run in world.store.select("trainingruns") if not _has_document(world, run)}
+    lost = [run for run in world.store.select("trainingruns") if not _has_document(world, run)]
+    due = {f"/namespaces/{run['metadata']['namespace']}/configmaps" for run in lost}
     await asyncio.sleep(seconds)
     due |= {f"/{run['metadata']['name']}" for run in world.store.select("trainingruns") if _has_time(run, now, seconds)}
     for path in calls.writes:
