@@ -91,8 +91,9 @@ class Reconciler:
         metrics.RECONCILE_SECONDS.observe(time.perf_counter() - started)
 
     def leave(self, key: str) -> None:
-        """Forget a run that another operator serves now: what it does is not counted here."""
+        """Forget a run that another operator serves now: what it does is not counted here, and progress grows old."""
         self._puller.watch(key, None)
+        self._cache.forget_attempts(key)
         self._memories.forget(key)
 
     async def _reconcile(self, key: str) -> None:

@@ -33,7 +33,7 @@ class Invariants:
         self.scene = Scene(world, self.truth)
         calm = Calm(self.scene)
         self._children = Children(self.scene)
-        self.calls, self.processes = Calls(self.scene), Processes(self.scene)
+        self.calls, self.processes = Calls(self.scene, calm), Processes(self.scene)
         self._rules: list[Rule] = [
             calm,
             Attempts(self.scene),

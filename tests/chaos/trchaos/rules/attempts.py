@@ -35,7 +35,7 @@ class Attempts(Rule):
         self._is_new(run, job)
 
     def began(self, run: RunFacts, played: Played) -> None:
-        for pod in run.pods.values():
+        for pod in _beside(run, played.stage):
             if pod.uid != played.pod_uid and pod.gone is None and pod.uid not in self._given_up and self._runs(pod):
                 self.scene.broken("one live attempt", run.key, f"{played.name} began beside {pod.name}")
         for why, since in (("suspended", run.suspended), ("ended", run.ended), ("deleted", run.gone)):
@@ -65,10 +65,10 @@ class Attempts(Rule):
 
     def _one_at_a_time(self, run: RunFacts, job: JobFacts) -> None:
         """When a Job is created, every pod of an earlier attempt has ended, is gone, or is given up by the rules."""
-        for pod in run.pods.values():
+        for pod in _beside(run, job.stage):
             if pod.gone is not None or self._ended(pod):
                 continue
-            latest = self.scene.truth.operators_now()
+            latest = self.scene.truth.latest()
             if pod.ends_by is not None and latest >= pod.ends_by + LOST:
                 self._given_up.add(pod.uid)
             else:
@@ -103,6 +103,11 @@ class Attempts(Rule):
     def _runs(self, pod: PodFacts) -> bool:
         played = self.scene.truth.played(pod)
         return played is not None and played.began is not None and played.ended is None
+
+
+def _beside(run: RunFacts, stage: str) -> list[PodFacts]:
+    """Pods beside which no other one may run: of all stages, unless a status was forged and stages begin again."""
+    return [pod for pod in run.pods.values() if pod.stage == stage or not run.forged]
 
 
 def _runs_again(run: RunFacts) -> bool:

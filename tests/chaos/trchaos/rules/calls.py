@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from trainingrun.api.names import CLUSTER_LEASE, LEASE
+from trchaos.rules.calm import Calm
 from trchaos.rules.rule import Rule
 from trchaos.server import Request
 from trfakes.answers import PATH
@@ -14,6 +15,7 @@ from trfakes.answers import PATH
 if TYPE_CHECKING:
     from trchaos.rules.rule import Scene
 
+CALM_SECONDS: Final = 20.0
 WINDOW_SECONDS: Final = 60.0
 # Within a minute, by one operator. Most is measured in a minute with a start, three ends and their statuses.
 PATCHES_OF_A_RUN: Final = 30
@@ -27,8 +29,9 @@ _UNCOUNTED: Final = {"leases", "events", ""}
 class Calls(Rule):
     """What operators ask of the API server."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, calm: Calm) -> None:
         super().__init__(scene)
+        self._calm = calm
         self.writes: list[str] = []  # besides Leases and Events
         self._not_stored: set[tuple[str, str]] = set()  # operator and path of each status that was not stored last
         self._window = 0
@@ -39,7 +42,7 @@ class Calls(Rule):
         plural = found["plural"] if found is not None else ""
         namespace = (found["namespace"] or "") if found is not None else ""
         if request.method == "PATCH" and plural == "trainingruns":
-            self._changes(request)
+            self._changes(request, namespace)
         if request.method != "GET" and plural not in _UNCOUNTED:
             self.writes.append(f"{request.client}: {request.method} {request.path} ({request.status})")
             if request.changed:
@@ -47,14 +50,16 @@ class Calls(Rule):
         if plural not in _UNCOUNTED:
             self._bound(request, namespace, found["name"] if found is not None else None)
 
-    def _changes(self, request: Request) -> None:
+    def _changes(self, request: Request, namespace: str) -> None:
         """After a status that was not stored, an empty patch may ask whether the next one will be."""
         if request.status != HTTPStatus.OK:
             self._not_stored.add((request.client, request.path))
-        elif not request.changed and (request.client, request.path) not in self._not_stored:
-            self.scene.broken("no patch without a change", "", f"{request.client}: {request.path}")
-        else:
+        elif request.changed:
+            return
+        elif (request.client, request.path) in self._not_stored:
             self._not_stored.discard((request.client, request.path))
+        elif self._calm.seconds(namespace) >= CALM_SECONDS:  # else one may have been given up before it was sent
+            self.scene.broken("no patch without a change", "", f"{request.client}: {request.path}")
 
     def _bound(self, request: Request, namespace: str, name: str | None) -> None:
         window = int(request.at / WINDOW_SECONDS)

@@ -29,17 +29,26 @@ class Calm(Rule):
     def called(self, request: Request) -> None:
         failed = request.status == 0 or request.status >= 400
         if failed and not (request.method == "GET" and request.status in {404, 410}):
-            if request.at - self._last_failure > BURST_SECONDS:
-                self._first_failure = request.at
-            self._last_failure = request.at
+            self._fail(request.at)
+
+    def _fail(self, at: float) -> None:
+        if at - self._last_failure > BURST_SECONDS:
+            self._first_failure = at
+        self._last_failure = at
 
     def look(self) -> None:
+        if any(process.alive and process.client.unreachable_until > self.scene.now for process in self._processes):
+            self._fail(self.scene.now)  # its calls get no answer, and none of them is seen
         troubled = self._is_troubled()
         for namespace in {run.namespace for run in self.scene.truth.runs.values()}:
-            if troubled or not any(self._serves(process, namespace) for process in self.scene.world.processes):
+            if troubled or not any(self._serves(process, namespace) for process in self._processes):
                 self._since.pop(namespace, None)
             else:
                 self._since.setdefault(namespace, self.scene.now)
+
+    @property
+    def _processes(self) -> list[Process]:
+        return self.scene.world.processes
 
     def seconds(self, namespace: str) -> float:
         """For how long nothing has hindered an operator there."""
@@ -58,6 +67,8 @@ class Calm(Rule):
         if not process.alive or scope is None or not scope.serves(namespace) or not process.watches:
             return False
         now = self.scene.now
+        if now < max(process.client.unreachable_until, process.client.frozen_until):
+            return False
         return all(
             watch.blocked_until <= now and watch.stream is not None and not watch.stream.silent
             for watch in process.watches

@@ -28,7 +28,7 @@ class Ends(Rule):
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
         old, new = entries(before), entries(now)
-        reopened = now.get("retry", 0) > before.get("retry", 0) and is_true(before, "Finished")
+        reopened = now.get("retry", 0) > before.get("retry", 0) and _is_reopened(before, now)
         exhausted = set()
         for stage, entry in new.items():
             was = {**old.get(stage, {}), **({"failures": {}} if reopened else {})}
@@ -158,6 +158,10 @@ class Ends(Rule):
     def _is_refused(run: RunFacts, reason: str) -> bool:
         """Whether a run may fail with this reason though no attempt of it has."""
         return DEADLINES.get(reason, "-") in run.spec
+
+
+def _is_reopened(before: Status, now: Status) -> bool:
+    return is_true(before, "Finished") and not is_true(now, "Finished")
 
 
 def _new_ends(was: Mapping[str, Any], entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -68,7 +68,8 @@ class Progress(Rule):
             self.scene.broken("progress", run.key, text)
         number = entries(now).get("train", {}).get("number", 0)
         step, shown = new.get("step", 0), self._steps.get((run.uid, number))
-        if step == old.get("step", 0) and (run.uid, number) not in self._steps:
+        begins = number != entries(before).get("train", {}).get("number", 0)
+        if begins or (step == old.get("step", 0) and shown is None):
             return  # what the attempt before has reached
         begun = [life.from_step for life in bucket.lives if life.stage == "train"] if bucket is not None else []
         if shown is None and step < old.get("step", 0) and not any(step >= first for first in begun):

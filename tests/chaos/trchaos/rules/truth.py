@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from trainingrun.api.names import LABEL_ATTEMPT, LABEL_RUN_UID, LABEL_STAGE
@@ -111,12 +111,16 @@ class Truth:
             if played is not None and played.ended is not None:
                 yield COUNTS_AS.get(played.outcome, played.outcome)
 
-    def operators_now(self) -> datetime:
-        """The latest time that the clock of an operator shows."""
-        ahead = max((process.skew for process in self._world.processes if process.alive), default=0.0)
-        return datetime.fromtimestamp(
-            self._world.true_now().timestamp() + max(ahead, 0.0), self._world.true_now().tzinfo
-        )
+    def latest(self) -> datetime:
+        """The latest time that the clock of an operator shows, or the true one."""
+        return self._world.true_now() + timedelta(seconds=max([0.0, *self._skews()]))
+
+    def earliest(self) -> datetime:
+        """The earliest time that the clock of an operator shows, or the true one."""
+        return self._world.true_now() + timedelta(seconds=min([0.0, *self._skews()]))
+
+    def _skews(self) -> list[float]:
+        return [process.skew for process in self._world.processes if process.alive]
 
     def _take_run(self, change: Change) -> None:
         body, now = change.body, self._world.loop.time()

@@ -90,7 +90,7 @@ class Waits(Rule):
         if run.suspended is not None:
             return Wait("suspended", frozenset({"Suspending"} if alive else {"Suspended"}))
         until = entry.get("nextRetryAt")
-        if until and datetime.fromisoformat(until) > self.scene.truth.operators_now():
+        if until and datetime.fromisoformat(until) > self.scene.truth.earliest():
             return Wait("back-off", unless=frozenset(NOT_SHOWN), text=until)
         if alive:
             return Wait("an earlier pod", unless=frozenset(NOT_SHOWN))
@@ -138,7 +138,7 @@ class Waits(Rule):
 
     def _may_run(self, pod: PodFacts) -> bool:
         """Whether the rules still count with a pod: the API has it, unfinished, and its time is not over."""
-        over = pod.ends_by is not None and self.scene.truth.operators_now() > pod.ends_by + LOST
+        over = pod.ends_by is not None and self.scene.truth.earliest() > pod.ends_by + LOST
         return pod.gone is None and unfinished(dict(pod.body)) and not over
 
 

@@ -1,0 +1,149 @@
+"""Rules about ends: what really happened decides what may be recorded, counted, and shown as the end of the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hand_made import Hand, broken_by
+
+DONE = {"Prepared": ("True", "Completed"), "Trained": ("True", "Completed"), "Exported": ("True", "Completed")}
+WORKS = {"Succeeded": ("Unknown", "Running"), "Finished": ("False", "Running")}
+AT = "2026-01-01T00:00:00Z"
+
+
+def end_of(outcome: str, number: int = 1) -> dict[str, Any]:
+    return {"number": number, "outcome": outcome, "reason": outcome.capitalize(), "endedAt": AT}
+
+
+def entry(outcome: str, *, failures: dict[str, int] | None, **fields: Any) -> dict[str, Any]:
+    counted = {"failures": failures} if failures else {}
+    last = {"lastOutcome": outcome, "lastReason": outcome.capitalize(), "lastMessage": ""}
+    return {"stage": "prep", "number": 1, "ended": 1, "history": [end_of(outcome)], **last, **counted, **fields}
+
+
+def begin(hand: Hand, outcome: str) -> None:
+    """Let the first attempt of prep run and really end so."""
+    hand.document()
+    hand.store(conditions={"Accepted": ("True", "Accepted"), "Prepared": ("False", "Running"), **WORKS})
+    job = hand.job()
+    hand.store(attempts=[{"stage": "prep", "number": 1, "jobUID": job["metadata"]["uid"]}])
+    hand.end(hand.pod(job), outcome)
+
+
+def recorded(truth: str, outcome: str, failures: dict[str, int] | None, after: str = "", **fields: Any) -> set[str]:
+    """Rules that are broken when an attempt that really ended as `truth` is recorded so, and another one follows."""
+
+    async def play(hand: Hand) -> None:
+        begin(hand, truth)
+        if after:
+            fields["nextRetryAt"] = after
+        done = {"Prepared": ("True", "Completed")} if outcome == "succeeded" else {}
+        hand.store(attempts=[entry(outcome, failures=failures, **fields)], conditions=done)
+
+    return broken_by(play)
+
+
+def test_ends_are_what_happened() -> None:
+    assert not recorded("crash", "crash", {"crash": 1}, after="2026-01-01T00:00:10Z")
+    assert not recorded("killed", "crash", {"crash": 1}, after="2026-01-01T00:00:10Z")
+    assert not recorded("succeeded", "succeeded", None)
+    assert recorded("crash", "interrupted", {"interrupted": 1}) == {"ends are what happened"}
+    assert recorded("crash", "succeeded", None) == {"ends are what happened"}
+    assert recorded("succeeded", "crash", {"crash": 1}, after="2026-01-01T00:00:10Z") == {"ends are what happened"}
+
+
+def test_a_deletion_can_hide_how_a_pod_ended() -> None:
+    async def play(hand: Hand) -> None:
+        begin(hand, "crash")
+        hand.ends_by(next(iter(hand.world.cluster.pods.values())), 30)
+        hand.store(attempts=[entry("interrupted", failures={"interrupted": 1})])
+
+    assert not broken_by(play)
+
+
+def test_a_suspension_is_no_failure() -> None:
+    assert "ends are what happened" in recorded("crash", "suspended", None)
+    assert "failures count what happened" in recorded("crash", "suspended", {"crash": 1})
+
+    async def play(hand: Hand) -> None:
+        begin(hand, "interrupted")
+        hand.change(suspend=True)
+        hand.store(attempts=[entry("suspended", failures=None)])
+
+    assert not broken_by(play)
+
+
+def test_failures_count_what_happened() -> None:
+    assert "failures count what happened" in recorded("crash", "crash", {"crash": 2}, after="2026-01-01T00:00:10Z")
+    assert "failures count what happened" in recorded("crash", "crash", None, after="2026-01-01T00:00:10Z")
+
+
+def test_every_end_is_recorded() -> None:
+    async def play(hand: Hand) -> None:
+        begin(hand, "crash")
+        hand.store(attempts=[{"stage": "prep", "number": 1, "ended": 1}])
+
+    assert broken_by(play) == {"every attempt has one end"}
+
+
+def test_back_off() -> None:
+    assert recorded("crash", "crash", {"crash": 1}) == {"back-off"}
+    assert recorded("stalled", "stalled", {"stalled": 1}, after="2026-01-01T00:00:10Z") == {"back-off"}
+
+
+def test_back_off_is_that_of_the_table() -> None:
+    async def play(hand: Hand, until: str) -> None:
+        begin(hand, "crash")
+        shown = {"updated": AT, "text": "attempt 2 soon", "stage": "prep"}
+        hand.store(attempts=[entry("crash", failures={"crash": 1}, nextRetryAt=until)], progress=shown)
+
+    assert not broken_by(lambda hand: play(hand, "2026-01-01T00:00:10Z"))
+    assert broken_by(lambda hand: play(hand, "2026-01-01T00:00:30Z")) == {"back-off"}
+
+
+FAILED = {"Succeeded": ("False", "Usererror"), "Finished": ("True", "Failed")}
+LAST = "a run ends with the reason of its last attempt"
+
+
+def ended(truth: str, failures: dict[str, int], conditions: dict[str, tuple[str, str]], **more: Any) -> set[str]:
+    """Rules that are broken when an attempt is counted and the run has these conditions then."""
+
+    async def play(hand: Hand) -> None:
+        begin(hand, truth)
+        kept = {"phase": "Failed", "finishedAt": AT} if conditions["Finished"][0] == "True" else {}
+        hand.store(attempts=[entry(truth, failures=failures, **more)], conditions=conditions, **kept)
+
+    return broken_by(play)
+
+
+def test_a_run_ends_with_the_reason_of_its_last_attempt() -> None:
+    assert not ended("userError", {"userError": 1}, FAILED)
+    assert ended("userError", {"userError": 1}, WORKS) == {LAST}
+    assert ended("userError", {"userError": 1}, {**FAILED, "Succeeded": ("False", "Crash")}) == {LAST}
+    assert LAST in ended("stalled", {"stalled": 1}, FAILED)
+
+
+@pytest.mark.parametrize("missing", DONE)
+def test_a_run_succeeds_with_all_results(missing: str) -> None:
+    async def play(hand: Hand, conditions: dict[str, tuple[str, str]]) -> None:
+        hand.store(conditions=WORKS)
+        done = {"phase": "Succeeded", "finishedAt": AT}
+        end = {"Succeeded": ("True", "Completed"), "Finished": ("True", "Succeeded")}
+        hand.store(conditions={**conditions, **end}, **done)
+
+    lacking = {kind: value for kind, value in DONE.items() if kind != missing}
+    assert "a run succeeds with all results" in broken_by(lambda hand: play(hand, lacking))
+
+
+def test_an_end_is_final() -> None:
+    async def play(hand: Hand, retry: int) -> None:
+        begin(hand, "userError")
+        ends = [entry("userError", failures={"userError": 1})]
+        hand.store(attempts=ends, conditions=FAILED, phase="Failed", finishedAt=AT)
+        ends = [{key: value for key, value in ends[0].items() if not (retry and key == "failures")}]
+        hand.store(attempts=ends, conditions=WORKS, phase="Pending", finishedAt=None, retry=retry)
+
+    assert broken_by(lambda hand: play(hand, 0)) == {"an end is final"}
+    assert not broken_by(lambda hand: play(hand, 1))

@@ -1,0 +1,60 @@
+"""Pods of a run that no watch has shown yet are read, so that neither a live one nor a verdict is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from trainingrun.domain.decision import Decision
+from trainingrun.domain.draft import Draft
+from trainingrun.engine.cache import Cache
+from trainingrun.engine.fact_reader import FactReader
+from trainingrun.engine.memory import Memories
+from trainingrun.engine.node_reader import NodeReader
+from trainingrun.kube.client import Api
+from trfakes.builders import RUN_UID, a_pod, a_run
+
+LABELS = {
+    "trainingrun.dev/run": "tire",
+    "trainingrun.dev/run-uid": RUN_UID,
+    "trainingrun.dev/stage": "prep",
+    "trainingrun.dev/attempt": "1",
+}
+
+
+class OnePod:
+    """An API server with the pod of one attempt."""
+
+    def __init__(self) -> None:
+        self.queries: list[Mapping[str, str]] = []
+
+    async def call(self, method: str, path: str, *, query: Mapping[str, str]) -> dict[str, Any]:
+        assert (method, path) == ("GET", "/api/v1/namespaces/default/pods")
+        self.queries.append(query)
+        meta = {"name": "tire-prep-1-x", "namespace": "default", "uid": "pod", "labels": LABELS, "resourceVersion": "7"}
+        return {"items": [{"metadata": meta, "spec": {}, "status": {"phase": "Failed"}}]}
+
+
+async def test_reads_the_pods_of_a_run_once_a_decision() -> None:
+    run, server, cache = a_run().build(), OnePod(), Cache()
+    api = cast("Api", server)
+    reader = FactReader(api, cache=cache, memories=Memories(), nodes=NodeReader(api, allowed=False))
+    cache.put_run(run)
+    decision = Decision(draft=Draft(run, datetime.now(UTC)), read_pods=True)
+    for _ in range(2):
+        reader.begin(run)
+        assert await reader.read(run, decision)
+        assert not await reader.read(run, decision)
+    wanted = f"trainingrun.dev/stage,trainingrun.dev/run-uid={RUN_UID}"
+    assert [query["labelSelector"] for query in server.queries] == [wanted, wanted]
+    assert [pod.uid for pod in reader.observe(run).lingering] == ["pod"]
+
+
+def test_pods_that_were_read_replace_what_was_known_unless_they_were_deleted_meanwhile() -> None:
+    cache, gone, deleted = Cache(), a_pod(uid="gone"), a_pod(uid="deleted")
+    cache.put_pod(gone)
+    known = cache.pods_of(a_run().build())
+    cache.drop_pod(deleted)
+    cache.put_pods_of_run(known, [deleted])
+    assert not cache.pods
