@@ -63,6 +63,7 @@ def test_no_kind_of_fault_breaks_a_rule(kind: str) -> None:
 def test_a_run_that_does_not_settle_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     never_ends = Fault(10.0, "quota full", {"namespace": "default", "seconds": 1e6})
     monkeypatch.setattr(execution, "ends_of", lambda _: 30.0)
+    monkeypatch.setattr(execution, "SETTLE_SECONDS", 600.0)
     report = execute(Schedule(4, (RunPlan("run-0", at=20.0),), (never_ends,)))
     assert "every run ends" in {violation.rule for violation in report.violations}
 
