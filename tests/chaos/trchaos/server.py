@@ -122,6 +122,7 @@ class ModelServer:
         rule = self._rule(method, path)
         await asyncio.sleep(self._chance.uniform(*LATENCY))
         if client.unreachable_until > asyncio.get_running_loop().time():
+            self._record(Request(asyncio.get_running_loop().time(), client.name, method, path, 0))
             raise DroppedError  # it was lost on its way
         version = self.store.version
         refused = rule is not None and not rule.takes_effect and (rule.status or not rule.seconds)
