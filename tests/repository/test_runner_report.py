@@ -22,6 +22,12 @@ def test_failures_and_errors_are_named(tmp_path: Path) -> None:
     assert result.reasons == {"no GPU": 1}
 
 
+def test_what_a_test_notes_is_in_the_summary(tmp_path: Path) -> None:
+    noted = '<properties><property name="note" value="412 seeds"/><property name="other" value="x"/></properties>'
+    (tmp_path / "report.xml").write_text(XML.replace('name="test_fine"/>', f'name="test_fine">{noted}</testcase>'))
+    assert read("unit", tmp_path / "report.xml", seconds=1.0, code=1).note == "412 seeds"
+
+
 def test_a_run_without_a_report_has_failed(tmp_path: Path) -> None:
     result = read("unit", tmp_path / "none.xml", seconds=1.0, code=2)
     assert (result.failed, result.error) == (1, "pytest ended with exit code 2 and no report")

@@ -7,6 +7,7 @@ lost. Documents pass as JSON text, so nothing is shared with the client.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import random
 from collections import Counter
@@ -100,12 +101,29 @@ class ModelServer:
     async def call(
         self, client: Client, method: str, path: str, *, query: Mapping[str, str], body: str
     ) -> tuple[int, str, float]:
-        """Status, text and Retry-After of the answer; raises DroppedError."""
-        rule = self._rule(method, path)
-        await asyncio.sleep(self._chance.uniform(*LATENCY))
+        """Status, text and Retry-After of the answer; raises DroppedError.
+
+        What was sent takes effect, whether its client still waits for the answer, has died, or stands still.
+        """
         await client.reach()
         client.count_call(method, before=True)
         _still_alive(client)
+        served = asyncio.get_running_loop().create_task(
+            self._serve(client, method, path, query=query, body=body), context=contextvars.Context()
+        )
+        answer = await asyncio.shield(served)
+        await client.reach()
+        _still_alive(client)
+        return answer
+
+    async def _serve(
+        self, client: Client, method: str, path: str, *, query: Mapping[str, str], body: str
+    ) -> tuple[int, str, float]:
+        rule = self._rule(method, path)
+        await asyncio.sleep(self._chance.uniform(*LATENCY))
+        if client.unreachable_until > asyncio.get_running_loop().time():
+            self._record(Request(asyncio.get_running_loop().time(), client.name, method, path, 0))
+            raise DroppedError  # it was lost on its way
         version = self.store.version
         refused = rule is not None and not rule.takes_effect and (rule.status or not rule.seconds)
         if rule is not None and refused:
@@ -124,8 +142,6 @@ class ModelServer:
         client.count_call(method, before=False)
         late = rule.seconds if rule is not None else 0.0
         await asyncio.sleep(late + self._chance.uniform(*LATENCY))
-        await client.reach()
-        _still_alive(client)
         if lost:
             raise DroppedError
         return code, text, rule.retry_after if rule is not None else 0.0

@@ -36,6 +36,8 @@ def read(name: str, xml: Path, *, seconds: float, code: int) -> Result:
         result.failed, result.error = 1, f"pytest ended with exit code {code} and no report"
         return result
     for case in ET.parse(xml).getroot().iter("testcase"):  # noqa: S314 - written by our own pytest
+        notes = [found.get("value", "") for found in case.iter("property") if found.get("name") == "note"]
+        result.note = "; ".join(filter(None, [result.note, *notes]))
         skip = case.find("skipped")
         if skip is not None:
             result.skipped += 1

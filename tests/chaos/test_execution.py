@@ -1,0 +1,72 @@
+"""Executions: the same every time, with every kind of fault, and what breaks a rule is seen."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from trchaos import execution, faults
+from trchaos.execution import execute
+from trchaos.schedule import Fault, RunPlan, Schedule, make
+from trchaos.trace import Trace
+
+RUNS = (RunPlan("run-0"), RunPlan("run-1", "vision", at=5.0))
+SAME = 24  # this seed has several runs and many faults
+
+
+def test_a_seed_gives_the_same_trace_in_two_processes() -> None:
+    program = (
+        "import logging; from trchaos.execution import execute; from trchaos.schedule import make;"
+        "from trchaos.trace import Trace; trace = Trace(); logging.disable(logging.CRITICAL);"
+        f"[execute(make(seed), trace=trace) for seed in ({SAME}, 2)]; print(trace.digest, len(trace.lines))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**env, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for hash_seed in ("0", "1")
+    ]
+    assert printed[0] == printed[1]
+    assert int(printed[0].split()[1]) > 100
+
+
+def test_without_faults_a_run_succeeds() -> None:
+    trace = Trace()
+    report = execute(Schedule(1, (RunPlan("run-0"),), ()), trace=trace)
+    assert report.violations == []
+    assert "Succeeded=T" in "\n".join(trace.lines)
+
+
+@pytest.mark.parametrize("kind", sorted(faults.KINDS))
+def test_no_kind_of_fault_breaks_a_rule(kind: str) -> None:
+    chance = random.Random(kind)
+    chosen = [
+        Fault(round(chance.uniform(5.0, 300.0), 1), kind, faults.KINDS[kind].draw(chance, RUNS)) for _ in range(3)
+    ]
+    schedule = Schedule(3, RUNS, tuple(sorted(chosen, key=lambda fault: fault.at)))
+    report = execute(schedule)
+    assert report.violations == []
+    assert report.faults == Counter({kind: 3})
+
+
+def test_a_run_that_does_not_settle_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    never_ends = Fault(10.0, "quota full", {"namespace": "default", "seconds": 1e6})
+    monkeypatch.setattr(execution, "ends_of", lambda _: 30.0)
+    monkeypatch.setattr(execution, "SETTLE_SECONDS", 600.0)
+    report = execute(Schedule(4, (RunPlan("run-0", at=20.0),), (never_ends,)))
+    assert "every run ends" in {violation.rule for violation in report.violations}
+
+
+def test_make_draws_what_execute_can_do() -> None:
+    assert execute(make(SAME)).requests > 0
