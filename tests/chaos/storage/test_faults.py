@@ -14,8 +14,8 @@ from trservers import catalogue
 from trservers.server import Server
 
 pytestmark = pytest.mark.contract
-SEEDS = (0, 3)
-"""Together they meet every way in which a pod can be ended but one, and eight of ten faults."""
+SEEDS = (2, 102)
+"""Together they have every way in which a pod is ended, and every fault but long outages, which take long."""
 
 
 @pytest.fixture(scope="module")

@@ -31,19 +31,21 @@ from trfakes.flaky_s3 import flaky_s3
 from trservers import catalogue
 from trservers.server import Server
 from voc_data import jpeg, voc
-from whole_life import SECONDS, Life, Pod
+from whole_life import Life, Pod
 
 IMAGES: Final = {"train": 6, "eval": 3}
-STEPS: Final = 30
-SCORES: Final = {"10": 0.25, "20": 0.5, "30": 0.375}
+STEPS: Final = 60
+SCORES: Final = {"10": 0.25, "20": 0.5, "30": 0.375, "40": 0.625, "50": 0.375, "60": 0.5}
 PLANS: Final[dict[Stage, dict[str, object]]] = {
     "prep": {},
-    "train": {"save_every": 10, "seconds_per_step": 0.03, "scores": SCORES},
+    "train": {"save_every": 10, "seconds_per_step": 0.05, "scores": SCORES},
     "export": {"export": EXPORTED},
 }
 RETRIED: Final = {"storageOutage", "interrupted", "crash"}
 """Outcomes after which the operator starts the next attempt."""
 MAX_ATTEMPTS: Final = 8
+PATIENCE: Final = 300.0
+"""Seconds for one pod, on a busy machine; on an idle one few take ten."""
 CANARY: Final = "canary/Secret+of/a/faulty+life/0123456789"
 
 
@@ -76,7 +78,7 @@ class _Running:
             newest = self.bucket.newest_checkpoint()
             pod = self.life.start(stage, dict(PLANS[stage]))
             self.injector.begin(attempt, partial(self._end, pod))
-            waiting.until(partial(self._is_over, pod), what=f"the end of {pod.name}", seconds=SECONDS, every=0.1)
+            waiting.until(partial(self._is_over, pod), what=f"the end of {pod.name}", seconds=PATIENCE, every=0.1)
             if pod in self.lost:
                 continue
             self._take(pod, newest)
@@ -91,7 +93,7 @@ class _Running:
     def finish(self) -> None:
         """Wait for the pods whose nodes were lost, without faults."""
         for pod in self.lost:
-            waiting.until(partial(self.life.look, pod), what=f"the end of {pod.name}", seconds=SECONDS)
+            waiting.until(partial(self.life.look, pod), what=f"the end of {pod.name}", seconds=PATIENCE)
             self._take(pod, 0)
             outcome = (pod.verdict or {}).get("outcome")
             if outcome not in {*RETRIED, "succeeded"}:
@@ -166,7 +168,7 @@ def _new_life(root: Path, server: Server, name: str, endpoint: str, schedule: Sc
     server.write_account(root / "credentials")
     if server.name == catalogue.MOTO:  # which takes any account; that of its own is a word
         (root / "credentials" / "AWS_SECRET_ACCESS_KEY").write_text(CANARY)
-    return Life(root, server.client, name)
+    return Life(root, server.client, name, seconds=PATIENCE)
 
 
 @contextmanager

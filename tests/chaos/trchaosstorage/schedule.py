@@ -14,8 +14,10 @@ from typing import Final, Literal
 from trfakes.s3_faults import Fault
 
 Stage = Literal["prep", "train", "export"]
-REQUESTS: Final[dict[Stage, int]] = {"prep": 45, "train": 60, "export": 40}
-"""How many requests a pod of the stage sends, about: faults later than its last request meet nothing."""
+REQUESTS: Final[dict[Stage, int]] = {"prep": 66, "train": 68, "export": 30}
+"""How many requests a pod of the stage sends without faults, about."""
+FIRST_END: Final[dict[Stage, int]] = {"prep": 1, "train": 22, "export": 1}
+"""The first request at which a pod is ended: before, a training has saved nothing that could be lost."""
 LONGEST: Final = {Fault.BUSY: 80, Fault.SLOW: 8, Fault.LATE: 4}
 """Requests in a row that a fault meets at most; `OTHERS` where it is not named."""
 OTHERS: Final = 3
@@ -90,7 +92,7 @@ def _attempt(chance: random.Random, stage: Stage) -> Attempt:
     if chance.random() < 0.3:
         return Attempt(bursts)
     end = chance.choice([end for end in End if stage != "prep" or end is not End.TRAINER_KILLED])
-    return Attempt(bursts, PodEnd(chance.randint(1, last), end, chance.random() < 0.5))
+    return Attempt(bursts, PodEnd(chance.randint(FIRST_END[stage], last), end, chance.random() < 0.5))
 
 
 def _burst(chance: random.Random, last: int) -> Burst:
