@@ -49,18 +49,10 @@ def _lose_node(world: World, values: Values) -> None:
 
     def end() -> None:
         if not values["comesBack"]:
-            _collect_pods(world, node)
+            world.cluster.collect_garbage(node)
         world.cluster.bring_back(node)
 
     world.loop.call_later(values["seconds"], end)
-
-
-def _collect_pods(world: World, node: Node) -> None:
-    """Remove the pods of a node that no longer exists; what runs there goes on until it is back."""
-    for played in _played(world, lambda played: played.node == node.name):
-        pod = world.store.find("pods", played.name, namespace=played.namespace)
-        if pod is not None and pod["metadata"]["uid"] == played.pod_uid:
-            world.store.remove("pods", played.name, namespace=played.namespace)
 
 
 def _played(world: World, chosen: Any = lambda _: True) -> list[Played]:

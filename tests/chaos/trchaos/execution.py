@@ -94,7 +94,7 @@ class _Execution:
 
     def _create(self, world: World, plan: RunPlan) -> None:
         self._note(world, f"user creates {plan.namespace}/{plan.name}")
-        if plan.namespace in world.store.gone_namespaces:
+        if not world.store.accepts(plan.namespace):
             return
         world.create_run(a_run(plan.name).spec(**plan.spec).body(), plan.wish, namespace=plan.namespace)
 

@@ -197,7 +197,11 @@ class JobController:
 
     def _write(self, job: Object, status: Mapping[str, Any]) -> None:
         """Store a status if it is another one; fields that are None or 0 are left out, as in Go."""
-        made = {field: value for field, value in status.items() if value not in (None, 0) or field == "ready"}
+        made = {
+            field: value
+            for field, value in status.items()
+            if value not in (None, 0) or field in {"ready", "terminating"}
+        }
         if made != (job.get("status") or {}):
             self._store.replace_status("jobs", job, made)
 

@@ -11,15 +11,15 @@ import contextvars
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trainingrun.kube.client import TIMEOUT_SECONDS, Api
 from trainingrun.kube.errors import KubeError, from_answer
 from trchaos.store import ChaosStore
-from trfakes.answers import PATH, Answers, watch_event
-from trfakes.store import Change, Object, matches
+from trfakes.answers import PATH, Answers
+from trfakes.store import Change, matches
 
 LATENCY: Final = (0.001, 0.03)  # seconds that a call takes each way
 _STATUS: Final = {429: "Too many requests", 500: "Internal error", 503: "The server is overloaded", 504: "Timeout"}
@@ -27,6 +27,14 @@ _STATUS: Final = {429: "Too many requests", 500: "Internal error", 503: "The ser
 
 class DroppedError(Exception):
     """The connection broke."""
+
+
+class NotOpenedError(Exception):
+    """A watch was answered with an error."""
+
+    def __init__(self, status: int, retry_after: float) -> None:
+        super().__init__(f"status {status}")
+        self.status, self.retry_after = status, retry_after
 
 
 @dataclass
@@ -146,8 +154,18 @@ class ModelServer:
             raise DroppedError
         return code, text, rule.retry_after if rule is not None else 0.0
 
-    def open_watch(self, plural: str, *, namespace: str | None, selector: str, since: int) -> Stream:
-        """A watch from a version on; raises DroppedError while a rule forbids watches."""
+    async def open_watch(
+        self, client: Client, path: str, *, plural: str, namespace: str | None, selector: str, since: int
+    ) -> Stream:
+        """Open a watch from a version on; raises DroppedError, or NotOpenedError for an answer that is an error."""
+        rule = self._rule("GET", path)
+        await asyncio.sleep(self._chance.uniform(*LATENCY) + (rule.seconds if rule is not None else 0.0))
+        await client.reach()
+        _still_alive(client)
+        if rule is not None and rule.status:
+            raise NotOpenedError(rule.status, rule.retry_after)
+        if rule is not None and not rule.seconds:
+            raise DroppedError
         return Stream(self, plural=plural, namespace=namespace, selector=selector, since=since)
 
     def _rule(self, method: str, path: str) -> Rule | None:
@@ -171,20 +189,24 @@ class ModelServer:
 
 
 class Stream:
-    """One open watch."""
+    """One open watch; `gone`: its version is too old (410), and nothing comes."""
 
     def __init__(self, server: ModelServer, *, plural: str, namespace: str | None, selector: str, since: int) -> None:
         self._server, self._plural, self._namespace, self._selector = server, plural, namespace, selector
-        self._gone = since < server.store.compacted
+        self.gone = since < server.store.compacted
         self._queue: asyncio.Queue[Change | None] = asyncio.Queue()
         self.silent = False  # what happens is not sent any more
+        if self.gone:
+            return
         for change in server.store.history:
             if change.version > since:
                 self.offer(change)
         server.streams[self] = None
 
     def offer(self, change: Change) -> None:
-        if not self.silent:
+        """Send a change, if the watch is for such."""
+        here = change.plural == self._plural and self._namespace in {None, change.body["metadata"]["namespace"]}
+        if here and not self.silent and matches(change.body, self._selector):
             self._queue.put_nowait(change)
 
     def cut(self) -> None:
@@ -192,15 +214,9 @@ class Stream:
         self._server.streams.pop(self, None)
         self._queue.put_nowait(None)
 
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """Events until it is cut."""
-        if self._gone:
-            yield {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}
-            return
-        while (change := await self._queue.get()) is not None:
-            event = watch_event(change, plural=self._plural, namespace=self._namespace, selector=self._selector)
-            if event is not None:
-                yield event
+    async def next(self) -> Change | None:
+        """The next change; None once it is cut."""
+        return await self._queue.get()
 
 
 class ModelApi(Api):
@@ -231,12 +247,6 @@ class ModelApi(Api):
         if code >= 300:
             raise from_answer(f"{method} {path}", code, text.encode(), retry_after=after)
         return text
-
-
-def list_of(server: ModelServer, plural: str, *, namespace: str | None, selector: str) -> tuple[list[Object], int]:
-    """What a listing of a watch answers, and its version."""
-    found = [body for body in server.store.select(plural, namespace=namespace) if matches(body, selector)]
-    return found, server.store.version
 
 
 def plural_of(path: str) -> str:

@@ -104,9 +104,13 @@ class ChaosStore(Store):
         current = self.get(plural, meta["name"], namespace=meta["namespace"])
         return self._keep((plural, meta["namespace"], meta["name"]), {**current, "status": copied(status)}, "MODIFIED")
 
+    def accepts(self, namespace: str) -> bool:
+        """Whether something can be created in a namespace."""
+        return namespace not in self.ending_namespaces | self.gone_namespaces
+
     def end_namespace(self, namespace: str) -> None:
         """Delete a namespace: first nothing can be created in it, then all in it is deleted, then it is gone."""
-        if namespace in self.ending_namespaces | self.gone_namespaces:
+        if not self.accepts(namespace):
             return
         self.ending_namespaces.add(namespace)
         self._soon(NAMESPACE_SECONDS, self._empty, namespace)

@@ -43,7 +43,7 @@ def _delete_run(world: World, values: Values) -> None:
     body = {key: copy.deepcopy(run[key]) for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": name}}
 
     def create() -> None:
-        if named(world, "trainingruns", values["run"]) is None and namespace not in world.store.gone_namespaces:
+        if named(world, "trainingruns", values["run"]) is None and world.store.accepts(namespace):
             world.create_run(body, world.wishes[values["run"]], namespace=namespace)
 
     world.loop.call_later(values["again"], create)
@@ -51,13 +51,9 @@ def _delete_run(world: World, values: Values) -> None:
 
 def _delete_namespace(world: World, values: Values) -> None:
     """Delete a namespace with all that is in it, for good or for a while."""
-    namespace = values["namespace"]
-    world.store.gone_namespaces.add(namespace)
-    for (plural, where, name), _ in sorted(world.store.objects.items()):
-        if where == namespace and world.store.find(plural, name, namespace=namespace) is not None:
-            world.store.delete(plural, name, namespace=namespace)
+    world.store.end_namespace(values["namespace"])
     if values["seconds"]:
-        world.loop.call_later(values["seconds"], world.store.gone_namespaces.discard, namespace)
+        world.loop.call_later(values["seconds"], world.store.restore_namespace, values["namespace"])
 
 
 def _suspend(world: World, values: Values) -> None:
