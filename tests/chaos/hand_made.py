@@ -61,12 +61,17 @@ class Hand:
         self.world.store.patch("trainingruns", "run", {"status": status}, status=True)
         self.world.server.acting = ""
 
-    def job(self, stage: str = "prep", attempt: int = 1, *, suspend: bool = False) -> Object:
-        """Create the Job of an attempt."""
+    def job(self, stage: str = "prep", attempt: int = 1, *, suspend: bool = False, image: str = "agent:1") -> Object:
+        """Create the Job of an attempt; the status records the one before."""
+        before = {"stage": stage, "number": attempt - 1, "ended": attempt - 1, "jobUID": "a"}
+        if attempt > 1:
+            self.store(attempts=[before])
         owner = {"uid": self.uid, "controller": True, "name": "run", "kind": "TrainingRun"}
         labels = _labels(self.uid, stage, attempt)
         meta = {"name": f"run-{stage}-{attempt}", "labels": labels, "ownerReferences": [owner]}
-        return self.world.store.create("jobs", {"metadata": meta, "spec": {"suspend": suspend}})
+        pod = {"containers": [{"name": "agent", "image": image}]}
+        body = {"metadata": meta, "spec": {"suspend": suspend, "template": {"spec": pod}}}
+        return self.world.store.create("jobs", body)
 
     def pod(self, job: Object, *, phase: str = "Running", begins: bool = True, name: str = "a") -> Played:
         """Create the pod of a Job and let its containers run."""

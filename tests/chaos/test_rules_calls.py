@@ -13,6 +13,7 @@ JOBS = "/apis/batch/v1/namespaces/default/jobs"
 
 def end(hand: Hand) -> None:
     hand.change(activeDeadlineSeconds=60)
+    hand.store(activeSince="2025-12-31T00:00:00Z", message="It works.")
     conditions = {"Succeeded": ("False", "ActiveDeadlineExceeded"), "Finished": ("True", "Failed")}
     hand.store(conditions=conditions, phase="Failed", finishedAt="2026-01-01T00:00:00Z")
 

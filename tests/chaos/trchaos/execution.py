@@ -137,15 +137,15 @@ def _is_at_rest(run: dict[str, Any]) -> bool:
 
 @contextmanager
 def _limited(seconds: int) -> Iterator[None]:
-    """Raise EndlessError when the block takes longer, in real time; only the main thread can be interrupted so."""
+    """Raise EndlessError when the block takes more CPU time; only the main thread can be interrupted so."""
 
     def end(*_: object) -> None:
-        raise EndlessError(f"not done after {seconds} s of real time")
+        raise EndlessError(f"not done after {seconds} s of the CPU's time")
 
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

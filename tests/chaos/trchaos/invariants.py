@@ -9,7 +9,10 @@ from trchaos.rules.calls import Calls
 from trchaos.rules.calm import Calm
 from trchaos.rules.children import Children
 from trchaos.rules.conditions import Conditions
+from trchaos.rules.deletions import Deletions
+from trchaos.rules.documents import Documents
 from trchaos.rules.ends import Ends
+from trchaos.rules.events import Events
 from trchaos.rules.processes import Processes
 from trchaos.rules.progress import Progress
 from trchaos.rules.rule import Rule, Scene, Violation, is_true
@@ -41,6 +44,9 @@ class Invariants:
             Conditions(self.scene),
             Progress(self.scene),
             self._children,
+            Deletions(self.scene),
+            Documents(self.scene),
+            Events(self.scene),
             Waits(self.scene, calm),
             self.calls,
             self.processes,
@@ -84,6 +90,24 @@ class Invariants:
                     rule.stored(run, before, now)
         elif change.plural == "jobs" and uid not in known:
             self._job_made(uid)
+        if self._world.server.acting:
+            self._acted(change)
+
+    def _acted(self, change: Change) -> None:
+        """An operator has deleted something, or posted an Event."""
+        uid = change.body["metadata"]["uid"]
+        if change.plural == "events" and change.kind == "ADDED":
+            run = self.truth.runs.get(change.body["involvedObject"]["uid"])
+            for rule in self._rules if run is not None else ():
+                assert run is not None
+                rule.told(run, change.body)
+        elif change.kind == "DELETED" and change.plural == "trainingruns":
+            for rule in self._rules:
+                rule.run_deleted(self.truth.runs[uid])
+        elif change.kind == "DELETED" and change.plural == "jobs":
+            for run in [run for run in self.truth.runs.values() if uid in run.jobs and not run.forged]:
+                for rule in self._rules:
+                    rule.job_deleted(run, run.jobs[uid])
 
     def _job_made(self, uid: str) -> None:
         for run in self.truth.runs.values():
@@ -103,6 +127,7 @@ class Invariants:
             rule.called(request)
 
     def _look(self) -> None:
+        self.truth.look()
         for rule in self._rules:
             rule.look()
         if not self._finished:

@@ -91,8 +91,11 @@ class Attempts(Rule):
             self.scene.broken("no attempt of a run that has ended", run.key, f"Job {job.name} was made")
 
     def _is_new(self, run: RunFacts, job: JobFacts) -> None:
-        """A number is used again only if no status has ever recorded it: its Job was removed before one could."""
+        """A number is the next one; it is used again only if no status has recorded it before its Job was removed."""
         entry = entries(run.status).get(job.stage, {})
+        if job.attempt > entry.get("number", 0) + 1:
+            text = f"Job {job.name} was made, and the newest attempt that is recorded is {entry.get('number', 0)}"
+            self.scene.broken("no attempt is skipped", run.key, text)
         if job.attempt <= entry.get("number", 0) and len(run.jobs_of(job.stage, job.attempt)) > 1:
             self.scene.broken("numbers of attempts never repeat", run.key, f"Job {job.name} was made once more")
 

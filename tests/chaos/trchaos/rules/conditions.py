@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trchaos.rules.rule import Rule, Status, condition, is_true
 from trchaos.rules.truth import CONDITION, RunFacts
 from trfakes import schema
 
+if TYPE_CHECKING:
+    from trchaos.rules.rule import Scene
+
 TYPES: Final = {"Accepted", "StorageReady", *CONDITION.values(), "Qualified", "Succeeded", "Finished"}
+LISTED: Final = {"type", "status", "reason", "phase", "stage", "outcome", "unit", "source", "stoppedBy"}
 WORKS: Final = {"Pending", "Queued", "Preparing", "Training", "Exporting", "Suspended"}
 
 
 class Conditions(Rule):
     """Phase, conditions and generations."""
 
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._valid: set[str] = set()  # shapes of statuses that were validated
+
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
-        if now.get("conditions") != before.get("conditions"):
+        shape = _shape(now)
+        if shape not in self._valid or is_true(now, "Finished"):  # validation takes a millisecond
+            self._valid.add(shape)
             for error in schema.errors(schema.crd_part("status"), dict(now)):
                 self.scene.broken("the status is valid", run.key, error)
         self._phase(run, before, now)
@@ -77,3 +87,12 @@ class Conditions(Rule):
 
     def _broken(self, run: RunFacts, text: str) -> None:
         self.scene.broken("the status is consistent", run.key, text)
+
+
+def _shape(value: Any, name: str = "") -> str:
+    """Names of the fields of a status, and the values of the short ones that a schema may list."""
+    if isinstance(value, dict):
+        return "{" + ",".join(_shape(value[key], key) for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return name + "[" + ",".join(_shape(item) for item in value) + "]"
+    return f"{name}={value}" if name in LISTED else name

@@ -57,6 +57,15 @@ class Rule:
     def job_made(self, run: RunFacts, job: JobFacts) -> None:
         """A Job of a run was created."""
 
+    def job_deleted(self, run: RunFacts, job: JobFacts) -> None:
+        """An operator has deleted a Job."""
+
+    def run_deleted(self, run: RunFacts) -> None:
+        """An operator has deleted a run."""
+
+    def told(self, run: RunFacts, event: Object) -> None:
+        """An operator has posted an Event about a run."""
+
     def began(self, run: RunFacts, played: Played) -> None:
         """The containers of a pod started."""
 

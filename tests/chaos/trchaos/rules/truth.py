@@ -92,6 +92,8 @@ class Truth:
     def __init__(self, world: World) -> None:
         self._world = world
         self.runs: dict[str, RunFacts] = {}
+        self.documents: dict[str, float] = {}  # when the ConfigMap of each run was written last, by UID of the run
+        self.skewed = False  # whether a clock was ever wrong
 
     def take(self, change: Change) -> None:
         """Take over one change."""
@@ -99,6 +101,13 @@ class Truth:
             self._take_run(change)
         elif change.plural in {"jobs", "pods"}:
             self._take_child(change)
+        elif change.plural == "configmaps":
+            for owner in change.body["metadata"].get("ownerReferences") or ():
+                self.documents[owner["uid"]] = self._world.loop.time()
+
+    def look(self) -> None:
+        """Note whether a clock is wrong now."""
+        self.skewed = self.skewed or bool(self._world.server_skew) or any(self._skews())
 
     def played(self, pod: PodFacts) -> Played | None:
         """What really runs, or ran, in a pod; None if it has no node yet."""

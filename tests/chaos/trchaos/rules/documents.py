@@ -1,0 +1,103 @@
+"""Documents and times: every attempt is made from what was accepted, and deadlines end what has passed them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from trchaos.rules.rule import Rule, Status, condition, entries, is_true
+
+if TYPE_CHECKING:
+    from trchaos.rules.truth import JobFacts, RunFacts
+
+RESUMED_SECONDS: Final = 5.0
+STORAGE: Final = {"storageRefused", "storageOutage"}
+
+
+class Documents(Rule):
+    """The digest and the images of attempts; the ends by a deadline; blame of the storage."""
+
+    def job_made(self, run: RunFacts, job: JobFacts) -> None:
+        settings = self.scene.world.settings
+        pod = job.body["spec"].get("template", {}).get("spec", {})
+        images = {container.get("image") for container in pod.get("containers") or ()}
+        asked = (run.spec.get("train") or {}).get("image")
+        strange = images - {settings.agent_image, settings.trainer_image, asked}
+        if strange:
+            self.scene.broken(
+                "attempts are what was accepted", run.key, f"Job {job.name} has {sorted(map(str, strange))}"
+            )
+        document = self.scene.world.store.find(
+            "configmaps", f"{run.name}-resolved-{run.uid[:8]}", namespace=run.namespace
+        )
+        accepted = run.status.get("resolvedDigest")
+        if document is None or accepted is None or _is_retried(run.spec, run.status):
+            return
+        text = (document.get("data") or {}).get("resolved.json") or ""
+        made = float(self.scene.truth.documents.get(run.uid, 0.0))
+        if hashlib.sha256(text.encode()).hexdigest() != accepted and self.scene.now - made > RESUMED_SECONDS:
+            self.scene.broken("attempts are what was accepted", run.key, f"Job {job.name} mounts another document")
+
+    def stored(self, run: RunFacts, before: Status, now: Status) -> None:
+        old, new = before.get("resolvedDigest"), now.get("resolvedDigest")
+        raised = now.get("retry", 0) > before.get("retry", 0)
+        if old is not None and new is not None and old != new and not raised:
+            self.scene.broken("attempts are what was accepted", run.key, f"another document was accepted: {new}")
+        if is_true(now, "Finished") and not is_true(before, "Finished"):
+            self._deadline(run, before, now)
+        self._storage(run, before, now)
+
+    def _deadline(self, run: RunFacts, before: Status, now: Status) -> None:
+        """The times are those of the operator that decides, so that clocks that differ do not matter."""
+        if "finishedAt" not in now:
+            return  # another rule says so
+        reason, ended = condition(now, "Succeeded").get("reason"), datetime.fromisoformat(now["finishedAt"])
+        if reason == "ActiveDeadlineExceeded":
+            self._is_past(run, "activeDeadlineSeconds", since=before.get("activeSince"), ended=ended)
+        if reason == "StartDeadlineExceeded":
+            stage, entry = next(
+                (s, e) for s, e in entries(now).items() if e.get("lastReason") == "StartDeadlineExceeded"
+            )
+            jobs = run.jobs_of(stage, entry["number"])
+            since = _begun(jobs[-1].body, entry) if jobs else entry.get("startedAt")
+            self._is_past(run, "startDeadlineSeconds", since=since, ended=ended)
+            began = [p.name for p in run.pods_of(stage, entry["number"]) if self._reported(p.body)]
+            if began and "ranAt" in entries(before).get(stage, {}):
+                self.scene.broken("deadlines end what has passed them", run.key, f"{began} had started")
+
+    def _is_past(self, run: RunFacts, field: str, *, since: str | None, ended: datetime) -> None:
+        limit = run.spec.get(field)
+        passed = (ended - datetime.fromisoformat(since)).total_seconds() if since else None
+        if limit is None or passed is None or passed < limit:
+            self.scene.broken("deadlines end what has passed them", run.key, f"{field} {limit}: {passed} s have passed")
+
+    @staticmethod
+    def _reported(pod: Mapping[str, Any]) -> bool:
+        return (pod.get("status") or {}).get("phase") == "Running"
+
+    def _storage(self, run: RunFacts, before: Status, now: Status) -> None:
+        """The storage is blamed only for ends that are its fault."""
+        was, is_now = (condition(status, "StorageReady").get("status") for status in (before, now))
+        if is_now != "False" or was == "False":
+            return
+        ends = [entry for entry in entries(now).values() if entry.get("lastOutcome") in STORAGE]
+        if not any(entry.get("lastReason") != "DatasetLost" for entry in ends):
+            self.scene.broken(
+                "the storage is blamed for what is its fault", run.key, str(condition(now, "StorageReady"))
+            )
+
+
+def _begun(job: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """From when on an attempt waits for its start: its creation, or its last resumption."""
+    created, started = str(job["metadata"]["creationTimestamp"]), str((job.get("status") or {}).get("startTime") or "")
+    begun = str(entry.get("startedAt") or created)
+    if not started:
+        return min(created, begun)
+    late = (datetime.fromisoformat(started) - datetime.fromisoformat(created)).total_seconds()
+    return max(created, started) if late > RESUMED_SECONDS else min(max(created, started), begun)
+
+
+def _is_retried(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    return int(spec.get("retry") or 0) > int(status.get("retry") or 0)

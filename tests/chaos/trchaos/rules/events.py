@@ -1,0 +1,39 @@
+"""Events: none tells what no stored status says, and none is told twice for one thing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from trchaos.rules.rule import Rule, condition, entries
+
+if TYPE_CHECKING:
+    from trchaos.rules.rule import Scene
+    from trchaos.rules.truth import RunFacts
+    from trfakes.store import Object
+
+_ENDED: Final = re.compile(r"Attempt (\d+) of (\w+) ended")
+HOUR_SECONDS: Final = 3600.0
+
+
+class Events(Rule):
+    """What operators tell about runs."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._told: dict[tuple[str, str, str], tuple[float, str]] = {}
+
+    def told(self, run: RunFacts, event: Object) -> None:
+        if run.forged or run.gone is not None:
+            return
+        reason, message = event["reason"], event["message"]
+        found = _ENDED.match(message)
+        if found and entries(run.status).get(found[2], {}).get("ended", 0) < int(found[1]):
+            self.scene.broken("Events follow the status", run.key, message)
+        if reason == "Succeeded" and condition(run.status, "Succeeded").get("status") != "True":
+            self.scene.broken("Events follow the status", run.key, message)
+        since = str((run.status.get("progress") or {}).get("updated"))
+        before = self._told.get((run.uid, reason, message))
+        self._told[run.uid, reason, message] = self.scene.now, since
+        if before is not None and before[1] == since and self.scene.now - before[0] < HOUR_SECONDS:
+            self.scene.broken("one Event for one thing", run.key, f"{reason}: {message}")
