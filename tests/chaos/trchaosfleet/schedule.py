@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from trainingrun.api.conditions import FINISHED
 from trchaosfleet import checks
-from trchaosfleet.events import Birth, Happening, draw_births, draw_happenings
+from trchaosfleet.events import Birth, Happening, draw_births, draw_happenings, draw_unseen
 from trchaosfleet.kube import Kube, server_tls
 from trchaosfleet.kubelets import Kubelets
 from trchaosfleet.ledger import Ledger, is_true
@@ -70,7 +70,10 @@ def draw(seed: int, *, namespaces: int) -> Plan:
     runs = rng.randint(*RUNS)
     return Plan(
         births=draw_births(rng, seconds=FAULTS_SECONDS / 2, runs=runs, namespaces=namespaces),
-        happenings=draw_happenings(rng, seconds=FAULTS_SECONDS, runs=runs),
+        happenings=[
+            *draw_happenings(rng, seconds=FAULTS_SECONDS, runs=runs),
+            *draw_unseen(seeded(f"unseen {seed}"), seconds=FAULTS_SECONDS),
+        ],
         windows=rng.randint(8, 20),
         second_operator_at=rng.uniform(0.0, FAULTS_SECONDS) if rng.random() < 0.5 else None,
     )
@@ -101,7 +104,7 @@ class Schedule:
             stack.callback(self.trace.close)
             self._operators = await self._prepare_operators(stack)
             await stack.enter_async_context(self._following())
-            world = World(self._kube, self.ledger, self.kubelets, self._operators, self._lane.namespaces)
+            world = World(self._kube, self.ledger, self.kubelets, self._operators, self._lane.namespaces, self.weather)
             await self._operators[0].start()
             async with asyncio.timeout(START_SECONDS):
                 await self.traffic.begun.wait()
