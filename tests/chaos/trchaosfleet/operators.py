@@ -131,9 +131,10 @@ class OperatorProcess:
         """End it by SIGTERM, as the kubelet does; returns its exit code."""
         if self._process is None or not self.running:
             return 0
-        process, self._told = self._process, True
+        process, told, self._told = self._process, self._told, True
         self.resume()
-        process.terminate()
+        if not told:  # a kubelet sends SIGTERM once
+            process.terminate()
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 code = await process.wait()
