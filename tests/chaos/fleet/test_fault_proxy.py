@@ -34,7 +34,7 @@ class Script:
     def fault_for(self, call: Call) -> Fault | None:
         return self.faults.pop(0) if self.faults else None
 
-    def fault_of_watch(self) -> Fault | None:
+    def fault_of_watch(self, call: Call) -> Fault | None:
         return self.in_watch
 
     def sends(self, call: Call, body: bytes) -> None:

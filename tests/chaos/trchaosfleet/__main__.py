@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--cluster", default="chaos-fleet", help="its name (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the logs of operators go")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that cluster and operators end, too
     seeds = [chosen.seed] if chosen.seed is not None else list(range(chosen.first, chosen.first + chosen.seeds))
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="chaos-fleet-"))
     with site(chosen.cluster) as (cluster, kubectl):

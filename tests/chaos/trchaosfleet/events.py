@@ -47,6 +47,14 @@ def draw_happenings(rng: random.Random, *, seconds: float, runs: int) -> list[Ha
     return sorted(drawn, key=lambda happening: happening.at)
 
 
+def draw_unseen(rng: random.Random, *, seconds: float) -> list[Happening]:
+    """Draw deletions of Jobs whose pods no watch has shown yet, because the watch of pods is behind that of Jobs."""
+    return [
+        Happening(rng.uniform(2.0, seconds - 6.0), "delete Job of an unseen pod", rng.uniform(3.0, 6.0), rng.random())
+        for _ in range(rng.randint(1, 3))
+    ]
+
+
 @dataclass(frozen=True)
 class Birth:
     """A run that is created: seconds since the start, its namespace by number, and fields of its spec."""

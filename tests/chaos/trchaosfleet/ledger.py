@@ -23,6 +23,7 @@ class PodLife:
     """One pod of a stage, as its kubelet knows it."""
 
     uid: str
+    namespace: str
     name: str
     run_uid: str
     stage: Stage
@@ -150,7 +151,7 @@ class Ledger:
         if pod is None:
             job_uid = next((owner["uid"] for owner in meta.get("ownerReferences") or ()), "")
             where = (labels[LABEL_RUN_UID], Stage(labels[LABEL_STAGE]), int(labels[LABEL_ATTEMPT]))
-            pod = self.pods[meta["uid"]] = PodLife(meta["uid"], meta["name"], *where, job_uid)
+            pod = self.pods[meta["uid"]] = PodLife(meta["uid"], meta["namespace"], meta["name"], *where, job_uid)
         if "deletionTimestamp" in meta:
             deletion = datetime.fromisoformat(meta["deletionTimestamp"]).replace(tzinfo=UTC)
             pod.lost_at = min(pod.lost_at, deletion.timestamp() + self._lost_after)

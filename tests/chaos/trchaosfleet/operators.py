@@ -17,6 +17,7 @@ from trfakes.harness import free_port
 from trfakes.operator_process import START
 
 LOST_POD_SECONDS: Final = 4
+STOP_SECONDS: Final = 60  # on a busy machine; kopf gives its tasks 25
 # Waits of the image that would take minutes, in the same order. A resync stays as rare as it is: it would hide news
 # that was lost.
 QUICK: Final = """
@@ -25,15 +26,15 @@ from trainingrun.builders import jobs
 from trainingrun.domain import acceptance, assess, tensorboard, verdicts
 from trainingrun.engine import lease, place, workqueue
 from trainingrun.kube import client
-lease.LEASE_SECONDS, lease.WRITE_SECONDS, lease.RENEW_SECONDS = 6, 4.5, 1.5
-lease.RENEW_AGAIN_SECONDS, lease.CALL_SECONDS = 0.5, 1.5
+lease.LEASE_SECONDS, lease.WRITE_SECONDS, lease.RENEW_SECONDS = 8, 6.5, 2.0
+lease.RENEW_AGAIN_SECONDS, lease.CALL_SECONDS = 0.5, 2.5
 place.TRY_AGAIN_SECONDS, place.SETTLE_SECONDS, place.LIST_AGAIN_SECONDS = 1.0, 2.0, 0.5
 workqueue.MAX_SECONDS, workqueue.HOLD_SECONDS = 6.0, 2.0
 verdicts.BACK_OFF_SECONDS = (0, 1, 1, 2, 2, 3)
 assess.CAUSE_SECONDS = 2
 acceptance.READ_AGAIN_SECONDS = (1, 4)
 tensorboard.FIRST_ABSENCE_SECONDS, tensorboard.LONGEST_ABSENCE_SECONDS = 3, 5
-client.TIMEOUT_SECONDS = 3.0
+client.TIMEOUT_SECONDS = 4.0
 jobs._grace_seconds = lambda stage, resolved: 2
 usual = handlers.configure
 def configure(settings):
@@ -130,15 +131,17 @@ class OperatorProcess:
         """End it by SIGTERM, as the kubelet does; returns its exit code."""
         if self._process is None or not self.running:
             return 0
+        process, told, self._told = self._process, self._told, True
         self.resume()
-        self._told = True
-        self._process.terminate()
+        if not told:  # a kubelet sends SIGTERM once
+            process.terminate()
         try:
-            async with asyncio.timeout(30):
-                return await self._process.wait()
+            async with asyncio.timeout(STOP_SECONDS):
+                code = await process.wait()
         except TimeoutError:
             await self.kill()
             return -signal.SIGKILL
+        return 0 if code == -signal.SIGKILL else code  # the schedule has killed it meanwhile
 
     def pause(self) -> None:
         """Stop its clock of work, as a node does that hangs."""

@@ -30,7 +30,7 @@ class Chooser(Protocol):
     def fault_for(self, call: Call) -> Fault | None:
         """Return the fault of a request, or None."""
 
-    def fault_of_watch(self) -> Fault | None:
+    def fault_of_watch(self, call: Call) -> Fault | None:
         """Return the fault of an open watch, or None."""
 
 
@@ -119,7 +119,7 @@ class FaultProxy:
             if "Content-Encoding" in answer.headers:
                 passed["Content-Encoding"] = answer.headers["Content-Encoding"]
             if call.watches and answer.status == 200:
-                return await self._stream(request, answer, passed, fault)
+                return await self._stream(request, call, answer, passed, fault)
             data = await answer.read()
         self._sees.answered(call, body, answer.status)
         if self.at_next_write is not None and call.writes:
@@ -131,7 +131,12 @@ class FaultProxy:
         return web.Response(status=answer.status, body=data, headers=passed)
 
     async def _stream(
-        self, request: web.Request, answer: aiohttp.ClientResponse, headers: Mapping[str, str], fault: Fault | None
+        self,
+        request: web.Request,
+        call: Call,
+        answer: aiohttp.ClientResponse,
+        headers: Mapping[str, str],
+        fault: Fault | None,
     ) -> web.StreamResponse:
         """Pass on the lines of a watch until one of its sides, or a fault, ends it."""
         response = web.StreamResponse(headers=headers)
@@ -139,7 +144,7 @@ class FaultProxy:
         await response.prepare(request)
         async for line in _lines(answer.content):
             await self._connected.wait()
-            fault = fault or self._faults.fault_of_watch()
+            fault = fault or self._faults.fault_of_watch(call)
             if fault is not None and fault.kind == "watch hangs":
                 await asyncio.sleep(fault.seconds)
                 return _reset(request)

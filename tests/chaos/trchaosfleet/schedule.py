@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from trainingrun.api.conditions import FINISHED
 from trchaosfleet import checks
-from trchaosfleet.events import Birth, Happening, draw_births, draw_happenings
+from trchaosfleet.events import Birth, Happening, draw_births, draw_happenings, draw_unseen
 from trchaosfleet.kube import Kube, server_tls
 from trchaosfleet.kubelets import Kubelets
 from trchaosfleet.ledger import Ledger, is_true
 from trchaosfleet.operators import LOST_POD_SECONDS, OperatorProcess
 from trchaosfleet.seeding import seeded
 from trchaosfleet.site import Lane, clear
+from trchaosfleet.steady import SteadyClock
 from trchaosfleet.trace import Trace
 from trchaosfleet.traffic import Traffic
 from trchaosfleet.weather import Weather, draw_windows
@@ -29,10 +30,14 @@ RUNS: Final = (10, 24)
 FAULTS_SECONDS: Final = 20.0
 START_SECONDS: Final = 120.0  # until the first operator serves, on a busy machine
 SETTLE_SECONDS: Final = 45.0  # in which every run that has not ended must come further
-ALL_SECONDS: Final = 240.0  # on a busy machine; on an idle one nothing takes thirty
+ALL_SECONDS: Final = 300.0  # on a busy machine; on an idle one nothing takes forty
 LAST_SECONDS: Final = 6.0  # for deletions of Jobs and Events after the last run has ended
 QUIET_SECONDS: Final = 20.0
 CLEAR_SECONDS: Final = 40.0
+
+
+class NotSettledError(Exception):
+    """Runs go on, or stand still, after the last fault: nothing that follows can be judged."""
 
 
 @dataclass
@@ -65,7 +70,10 @@ def draw(seed: int, *, namespaces: int) -> Plan:
     runs = rng.randint(*RUNS)
     return Plan(
         births=draw_births(rng, seconds=FAULTS_SECONDS / 2, runs=runs, namespaces=namespaces),
-        happenings=draw_happenings(rng, seconds=FAULTS_SECONDS, runs=runs),
+        happenings=[
+            *draw_happenings(rng, seconds=FAULTS_SECONDS, runs=runs),
+            *draw_unseen(seeded(f"unseen {seed}"), seconds=FAULTS_SECONDS),
+        ],
         windows=rng.randint(8, 20),
         second_operator_at=rng.uniform(0.0, FAULTS_SECONDS) if rng.random() < 0.5 else None,
     )
@@ -86,6 +94,7 @@ class Schedule:
         rng = seeded(f"weather {seed}")
         windows = draw_windows(rng, seconds=FAULTS_SECONDS, count=self.plan.windows)
         self.weather = Weather(windows, rng, self._passed, self.trace)
+        self._clock = SteadyClock(kube)
         self._operators: list[OperatorProcess] = []
 
     async def run(self) -> Result:
@@ -95,16 +104,20 @@ class Schedule:
             stack.callback(self.trace.close)
             self._operators = await self._prepare_operators(stack)
             await stack.enter_async_context(self._following())
-            world = World(self._kube, self.ledger, self.kubelets, self._operators, self._lane.namespaces)
+            world = World(self._kube, self.ledger, self.kubelets, self._operators, self._lane.namespaces, self.weather)
             await self._operators[0].start()
             async with asyncio.timeout(START_SECONDS):
                 await self.traffic.begun.wait()
             self._began = time.monotonic()
             await self._disturb(world)
             await world.heal()
-            settled = await self._settle()
-            await self._stay_quiet()
-            self._see_orphans(await self._children())
+            settled = float("nan")
+            try:
+                settled = await self._settle()
+                await self._stay_quiet()
+                self._see_orphans(await self._children())
+            except NotSettledError as error:
+                self.ledger.violate(str(error))
             checks.check(self.ledger, dict(self.traffic.requests))
             left = await clear(self._kube, self._lane, seconds=CLEAR_SECONDS)
             if left:
@@ -112,8 +125,8 @@ class Schedule:
             for operator in self._operators:
                 if operator.exits:
                     self.ledger.violate(f"{operator.name} has ended by itself: exit codes {operator.exits}")
-            for error in self.kubelets.failures:
-                self.ledger.violate(f"the kubelets failed: {error!r}")
+            for failure in self.kubelets.failures:
+                self.ledger.violate(f"the kubelets failed: {failure!r}")
         faults = self.weather.injected + world.happened
         faults["second operator"] += self.plan.second_operator_at is not None
         counts = list(self.traffic.requests.values())
@@ -167,7 +180,7 @@ class Schedule:
             await self.kubelets.close()
 
     def _watches(self) -> list[Coroutine[Any, Any, None]]:
-        works: list[Coroutine[Any, Any, None]] = []
+        works: list[Coroutine[Any, Any, None]] = [self._clock.run()]
         for namespace in self._lane.namespaces:
             works += [
                 self.kubelets.follow(namespace),
@@ -198,22 +211,20 @@ class Schedule:
     async def _settle(self) -> float:
         """Wait until every run has ended, or is gone; return how long that took after the last fault."""
         began = time.monotonic()
-        moved = dict.fromkeys(self.ledger.runs, (began, 0))
-        while (now := time.monotonic()) - began < ALL_SECONDS:
-            waiting = [uid for uid in self.ledger.runs if not self._is_over(uid)]
+        moved = dict.fromkeys(self.ledger.runs, (self._clock.seconds, 0))
+        while time.monotonic() - began < ALL_SECONDS:
+            waiting = [run for run in self.ledger.runs.values() if not self._is_over(run.uid)]
             if not waiting:
-                return now - began
-            for uid in waiting:
-                since, version = moved.get(uid, (now, 0))
-                newest = self.ledger.runs[uid].statuses[-1][0]
+                return time.monotonic() - began
+            for run in waiting:
+                since, version = moved.get(run.uid, (self._clock.seconds, 0))
+                newest = run.statuses[-1][0] if run.statuses else 0
                 if newest != version:
-                    moved[uid] = (now, newest)
-                elif now - since > SETTLE_SECONDS:
-                    self.ledger.violate(f"{self.ledger.runs[uid].name} stands still for {SETTLE_SECONDS:.0f} s")
-                    return now - began
+                    moved[run.uid] = (self._clock.seconds, newest)
+                elif self._clock.seconds - since > SETTLE_SECONDS:
+                    raise NotSettledError(f"{run.namespace}/{run.name} stands still for {SETTLE_SECONDS:.0f} s")
             await asyncio.sleep(0.2)
-        self.ledger.violate(f"runs have not ended within {ALL_SECONDS:.0f} s after the last fault")
-        return time.monotonic() - began
+        raise NotSettledError(f"runs have not ended {ALL_SECONDS:.0f} s after the last fault")
 
     def _is_over(self, uid: str) -> bool:
         run = self.ledger.runs[uid]

@@ -79,6 +79,7 @@ class Weather:
     ) -> None:
         self.windows, self._rng, self._passed, self._trace = windows, rng, passed, trace
         self.injected: Counter[str] = Counter()
+        self._hanging: dict[str, float] = {}  # until when, by kind
 
     def fault_for(self, call: Call) -> Fault | None:
         """Return the fault of a request, or None."""
@@ -91,9 +92,18 @@ class Weather:
                 return self._draw(window.kind)
         return None
 
-    def fault_of_watch(self) -> Fault | None:
+    def fault_of_watch(self, call: Call) -> Fault | None:
         """Return the fault of a watch that is open and has something to show, or None."""
-        return self.fault_for(Call("", "GET", "", watches=True))
+        left = self._hanging.get(call.path.rpartition("/")[2], 0.0) - self._passed()
+        if left <= 0:
+            return self.fault_for(call)
+        self.injected["watch hangs"] += 1
+        self._trace(f"{call.operator} fault", "watch hangs", call.path)
+        return Fault("watch hangs", seconds=left)
+
+    def hang(self, plural: str, seconds: float) -> None:
+        """Let the watches of a kind hang as soon as they have something to show."""
+        self._hanging[plural] = self._passed() + seconds
 
     def _draw(self, kind: str) -> Fault:
         if kind == "5xx":

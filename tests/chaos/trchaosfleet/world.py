@@ -14,6 +14,7 @@ from trchaosfleet.kube import Body, Kube
 from trchaosfleet.kubelets import Kubelets
 from trchaosfleet.ledger import Ledger
 from trchaosfleet.operators import OperatorProcess
+from trchaosfleet.weather import Weather
 from trfakes.builders import a_run
 from trfakes.cluster_rules import cost_center_rule
 
@@ -32,9 +33,10 @@ class World:
         kubelets: Kubelets,
         operators: Sequence[OperatorProcess],
         namespaces: Sequence[str],
+        weather: Weather,
     ) -> None:
         self._kube, self._ledger, self._kubelets = kube, ledger, kubelets
-        self._operators, self.namespaces = operators, namespaces
+        self._operators, self.namespaces, self._weather = operators, namespaces, weather
         self.happened: Counter[str] = Counter()
         self._births: dict[str, Birth] = {}
 
@@ -52,6 +54,7 @@ class World:
             "delete Job": lambda e: self._delete("jobs", e),
             "delete pod": lambda e: self._delete("pods", e),
             "remove pod": lambda e: self._delete("pods", e, gracePeriodSeconds=0),
+            "delete Job of an unseen pod": self._delete_job_unseen,
             "delete ConfigMap": lambda e: self._delete("configmaps", e),
             "pod stuck": self._stick,
             "delete run": self._delete_run,
@@ -114,6 +117,17 @@ class World:
             return False
         meta = body["metadata"]
         return await self._kube.delete(plural, meta["name"], meta["namespace"], **options)
+
+    async def _delete_job_unseen(self, event: Happening) -> bool:
+        """Let the watch of pods hang, and delete the Job of a pod that has started since."""
+        before = set(self._ledger.pods)
+        self._weather.hang("pods", event.seconds)
+        for _ in range(int(event.seconds / 0.1)):
+            await asyncio.sleep(0.1)
+            for pod in self._ledger.pods.values():
+                if pod.uid not in before and pod.started and not pod.ended:
+                    return await self._kube.delete("jobs", pod.name.rpartition("-")[0], pod.namespace)
+        return False
 
     async def _stick(self, event: Happening) -> bool:
         """Delete a pod whose finalizer keeps it for a while."""
