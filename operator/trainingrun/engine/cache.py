@@ -139,6 +139,10 @@ class Cache:
         self._store_pod(pod.departed())
         self._forget_departed(pod.run_key)
 
+    def drop_missing_pod(self, pod: PodView) -> None:
+        """Remove a pod that the server does not have, as the newest version shows it that is known."""
+        self.drop_pod(self.pods.get(pod.run_key, {}).get(pod.uid, pod))
+
     def put_pods_of_run(self, known: Iterable[PodView], pods: Iterable[PodView]) -> None:
         """Store all pods of a run as they were just read; `known` were in the cache before, those it lacks are gone."""
         pods = list(pods)

@@ -108,6 +108,7 @@ class Operator:
 
     def saw_run(self, change: str | None, body: Mapping[str, Any]) -> None:
         """Take what the watch of TrainingRuns shows; `change` is the type of its event, None in a listing."""
+        self._note_listing(change, body)
         run = Run.from_object(body)
         if change == DELETED:
             self.cache.drop_run(run.key, uid=run.uid)
@@ -117,6 +118,7 @@ class Operator:
 
     def saw_job(self, change: str | None, body: Mapping[str, Any]) -> None:
         """Take what the watch of Jobs shows."""
+        self._note_listing(change, body)
         job = JobView.from_object(body)
         if job is not None:
             (self.cache.drop_job if change == DELETED else self.cache.put_job)(job)
@@ -124,10 +126,16 @@ class Operator:
 
     def saw_pod(self, change: str | None, body: Mapping[str, Any]) -> None:
         """Take what the watch of Pods shows."""
+        self._note_listing(change, body)
         pod = PodView.from_object(body)
         if pod is not None:
             (self.cache.drop_pod if change == DELETED else self.cache.put_pod)(pod)
             self.queue.add(pod.run_key)
+
+    def _note_listing(self, change: str | None, body: Mapping[str, Any]) -> None:
+        """When a watch lists, deletions since its last event are in none of its events: list as well."""
+        if change is None and self._scope is not None:
+            self._scope.watch_listed_again(body["metadata"]["namespace"])
 
     async def _handle(self, key: str) -> None:
         """Reconcile a run where this process serves; elsewhere the run is only observed."""

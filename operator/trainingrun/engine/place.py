@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final
 
@@ -53,6 +54,11 @@ class Place:
         self.state, self.why = State.STARTING, "it has not been listed yet"
         self.lease, self._lister, self._changed = lease, lister, changed
         self._clock, self._said_at = clock, 0.0
+        self._relisted = asyncio.Event()
+
+    def watch_listed_again(self) -> None:
+        """List soon: a watch that had to list again shows nothing of what was deleted in between."""
+        self._relisted.set()
 
     def serves(self, _namespace: str) -> bool:
         """Whether this process decides about the runs of one of its namespaces."""
@@ -104,7 +110,10 @@ class Place:
             elif listed:
                 self._changed(self.namespace)
             served = self.state is State.SERVED
-            await asyncio.sleep(next(waits) if served else LIST_AGAIN_SECONDS)
+            self._relisted.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._relisted.wait(), next(waits) if served else LIST_AGAIN_SECONDS)
+                await asyncio.sleep(LIST_AGAIN_SECONDS)  # the watch is still reading its listing
 
     async def _list(self, namespace: str | None) -> bool:
         try:

@@ -21,7 +21,7 @@ from trainingrun.engine.cache import Cache
 from trainingrun.engine.workqueue import WorkQueue
 from trainingrun.kube import objects
 from trainingrun.kube.client import Api
-from trainingrun.kube.errors import KubeError
+from trainingrun.kube.errors import KubeError, NotFoundError
 
 PULL_SECONDS: Final = 2.0
 FALLBACK_AFTER_SECONDS: Final = 20.0
@@ -91,6 +91,12 @@ class ProgressPuller:
     async def _read_log(self, pod: PodView) -> dict[str, Any] | None:
         try:
             text = await objects.read_log_tail(self._api, namespace=pod.namespace, pod=pod.name, container=AGENT)
+        except NotFoundError as error:
+            if error.kind != "pods":
+                return None
+            self._cache.drop_missing_pod(pod)  # no watch has shown its deletion
+            self._queue.add(pod.run_key)
+            return None
         except KubeError as error:
             log.info("no progress from pod %s/%s: %s", pod.namespace, pod.name, error)
             return None

@@ -54,6 +54,10 @@ class Scope:
         """Time within which writes to a namespace must end."""
         return self._place(namespace).seconds_left(namespace)
 
+    def watch_listed_again(self, namespace: str) -> None:
+        """List the place of a namespace soon, because a watch has lost what happened there for a while."""
+        self._place(namespace).watch_listed_again()
+
     def unserved(self) -> list[str]:
         """One line for each place, or namespace of the cluster, that is not served, with the reason."""
         lines = [f"{place.name} is not served: {place.why}" for place in self if place.why]

@@ -139,3 +139,32 @@ async def test_nothing_is_left_of_runs_that_are_gone(world: World, script: Scrip
     left += [queue._timers, queue._failures, queue._held_until, queue._dirty]
     assert left == [{}] * 7 + [set()]
     assert len(operator._health._parts[2]._memories) == 0
+
+
+async def test_what_was_deleted_in_a_gap_of_a_watch_is_found_when_it_lists_again(
+    world: World, script: Script
+) -> None:
+    """After 410 a watch shows what exists; it says nothing of what is gone."""
+    running = await world.start_operator()
+    for name in ("tire", "other"):
+        world.store.create("trainingruns", a_run(name).body())
+        await world.job(f"{name}-prep-1")
+        await eventually(lambda name=name: world.attempts("prep", name))
+    world.server.end_watches()
+    del world.store.objects["jobs", "default", "tire-prep-1"]
+    world.store.compact()
+    await eventually(lambda: "default/tire" not in running.operator.cache.jobs or world.attempts("prep")["number"] > 1)
+
+
+async def test_a_pod_whose_log_is_gone_is_gone(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was deleted in a gap of a watch that then listed nothing at all, as nothing else was there."""
+    monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr("trainingrun.engine.progress_puller.PULL_SECONDS", 0.1)
+    await world.start_operator(agent_port=1)
+    world.store.create("trainingruns", a_run().body())
+    job = await world.job("tire-prep-1")
+    pod = world.cluster.start(job)
+    await eventually(lambda: world.condition("Prepared").get("reason") == "Running")
+    del world.store.objects["pods", "default", pod["metadata"]["name"]]
+    world.store.delete("jobs", "tire-prep-1")
+    await eventually(lambda: world.attempts("prep").get("lastReason") == "JobGone", seen=world.status)
