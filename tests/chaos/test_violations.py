@@ -15,8 +15,7 @@ from trchaos.search import search, table
 from trchaos.state import Tally
 
 FOLDER = Path(__file__).parent / "schedules"
-SECONDS = 45.0  # for each of two tests that run beside each other: with the others of this folder, a minute
-STARTS = (0, 1_000_000)
+SECONDS = 35.0  # of two cores; with the other tests of this folder, a minute
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
@@ -25,14 +24,13 @@ def test_what_was_mended_stays_so(path: Path) -> None:
     assert execute(schedule).violations == []
 
 
-@pytest.mark.parametrize("start", STARTS)
-def test_seeds_violate_nothing(start: int, record_property: Callable[[str, object], None]) -> None:
+def test_seeds_violate_nothing(record_property: Callable[[str, object], None]) -> None:
     tally, began = Tally(), time.monotonic()
-    search(tally, seconds=SECONDS, start=start, processes=1)
+    search(tally, seconds=SECONDS)
     seconds = time.monotonic() - began
     record_property(
         "note",
-        f"{tally.seeds} seeds from {start:,} with {tally.faults.total():,} faults in {seconds:.0f} s: "
+        f"{tally.seeds} seeds with {tally.faults.total():,} faults in {seconds:.0f} s: "
         f"{len(tally.violations)} with violations",
     )
     print(table(tally))
