@@ -129,7 +129,8 @@ class Waits(Rule):
         if not unfinished(dict(pod.body)):
             return Wait(f"{pod.name} has ended", may_last=False)
         if pod.ends_by is not None:
-            return Wait(f"{pod.name} is ending", may_last=self._may_run(pod))
+            # When it is given up was worked out with the clock as it was then, which may have jumped since.
+            return Wait(f"{pod.name} is ending", may_last=self._may_run(pod) or self.scene.truth.skewed)
         if any(c.get("reason") == "Unschedulable" and c["status"] == "False" for c in status.get("conditions") or ()):
             return Wait(f"no room for {pod.name}", frozenset({"PodUnschedulable"}), text=pod.name)
         if status.get("phase") == "Running":
