@@ -60,7 +60,7 @@ class Store:
     def get(self, plural: str, name: str, *, namespace: str = "default") -> Object:
         found = self.find(plural, name, namespace=namespace)
         if found is None:
-            raise StatusError(404, f'{plural} "{name}" not found', kind=plural, name=name)
+            raise StatusError(404, f'{plural} "{name}" not found', reason="NotFound", kind=plural, name=name)
         return found
 
     def select(self, plural: str, *, namespace: str | None = None, labels: str = "") -> Iterator[Object]:
