@@ -97,8 +97,7 @@ class Store:
         wanted = (patch.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != old["metadata"]["resourceVersion"]:
             raise conflict(plural, name, "the object has been modified")
-        allowed = {"status": patch.get("status")} if status else {k: v for k, v in patch.items() if k != "status"}
-        allowed.pop("metadata", None)
+        allowed = {key: value for key, value in patch.items() if key != "metadata" and (key == "status") == status}
         new = merge(old, allowed)
         if new == old:
             return old
