@@ -42,7 +42,8 @@ class ChaosStore(Store):
         made = copied(body)
         meta = made["metadata"]
         if namespace in self.gone_namespaces:
-            raise StatusError(404, f'namespaces "{namespace}" not found', kind="namespaces", name=namespace)
+            text = f'namespaces "{namespace}" not found'
+            raise StatusError(404, text, reason="NotFound", kind="namespaces", name=namespace)
         if namespace in self.ending_namespaces:
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
             text = f'{plural} "{meta["name"]}" is forbidden: {why}'

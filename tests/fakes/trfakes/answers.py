@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trfakes.store import Change, StatusError, Store, matches
+from trfakes.store import Change, StatusError, Store, conflict, matches
 
 KINDS = {
     "/api/v1": {
@@ -84,7 +84,7 @@ class Answers:
         preconditions = options.get("preconditions") or {}
         version = preconditions.get("resourceVersion")
         if version not in {None, self.store.get(plural, name, namespace=namespace)["metadata"]["resourceVersion"]}:
-            raise StatusError(409, f"{plural} {name} has changed")
+            raise conflict(plural, name, f"Precondition failed: ResourceVersion in precondition: {version}")
         self.store.delete(plural, name, namespace=namespace, uid=preconditions.get("uid"))
         return {"kind": "Status", "status": "Success"}
 

@@ -60,7 +60,7 @@ class Store:
     def get(self, plural: str, name: str, *, namespace: str = "default") -> Object:
         found = self.find(plural, name, namespace=namespace)
         if found is None:
-            raise StatusError(404, f'{plural} "{name}" not found', kind=plural, name=name)
+            raise StatusError(404, f'{plural} "{name}" not found', reason="NotFound", kind=plural, name=name)
         return found
 
     def select(self, plural: str, *, namespace: str | None = None, labels: str = "") -> Iterator[Object]:
@@ -97,8 +97,7 @@ class Store:
         wanted = (patch.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != old["metadata"]["resourceVersion"]:
             raise conflict(plural, name, "the object has been modified")
-        allowed = {"status": patch.get("status")} if status else {k: v for k, v in patch.items() if k != "status"}
-        allowed.pop("metadata", None)
+        allowed = {key: value for key, value in patch.items() if key != "metadata" and (key == "status") == status}
         new = merge(old, allowed)
         if new == old:
             return old
