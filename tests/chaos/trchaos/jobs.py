@@ -85,7 +85,7 @@ class JobController:
             return
         status, pods = dict(job.get("status") or {}), self.pods_of(job)
         uncounted = {kind: list(_uncounted(status).get(kind) or ()) for kind in ("succeeded", "failed")}
-        _take_ended(uncounted, pods)
+        _take_ended(uncounted, pods, waits=_waits(job))
         succeeded = status.get("succeeded", 0) + len(uncounted["succeeded"])
         failed = status.get("failed", 0) + len(uncounted["failed"])
         suspended = bool(job["spec"].get("suspend"))
@@ -105,6 +105,7 @@ class JobController:
             else:
                 self._show_suspension(status, suspended=suspended)
         tracked = [pod for pod in self.pods_of(job) if is_tracked(pod)]
+        done = [pod for pod in tracked if target or _has_ended(pod, waits=_waits(job))]
         if target == "FailureTarget":  # every pod that is left has failed
             known = {*uncounted["succeeded"], *uncounted["failed"]}
             uncounted["failed"] += [p["metadata"]["uid"] for p in tracked if p["metadata"]["uid"] not in known]
@@ -115,7 +116,9 @@ class JobController:
         status["terminating"] = self._terminating(job)
         self._write(job, status)
         self._busy.add(uid)
-        self._later(STEP_SECONDS, self._flush, job, [pod for pod in tracked if target or _has_ended(pod)])
+        self._later(
+            STEP_SECONDS, self._flush, job, [pod for pod in tracked if target or _has_ended(pod, waits=_waits(job))]
+        )
 
     def _flush(self, seen: Object, done: list[Object]) -> None:
         """Remove finalizers of pods that were noted, count these, and finish the Job when all are counted."""
@@ -149,7 +152,8 @@ class JobController:
                 self._release(pod)  # first, so that these pods do not count as failed
             self._delete(active)
             return []
-        if not active and wanted > 0 and "deletionTimestamp" not in job["metadata"]:
+        terminating = self._terminating(job) if _waits(job) else 0
+        if not active and wanted > terminating and "deletionTimestamp" not in job["metadata"]:
             made = self._make_pod(job)
             return [] if made is None else [made]
         return active
@@ -266,15 +270,20 @@ def is_active(pod: Object) -> bool:
     return _phase(pod) not in ENDED and "deletionTimestamp" not in pod["metadata"]
 
 
-def _has_ended(pod: Object) -> bool:
-    """Whether the Job controller takes a pod for ended: a pod that is being deleted counts as failed at once."""
-    return not is_active(pod)
+def _waits(job: Object) -> bool:
+    """Whether another pod, and a failure, wait until a pod that is being deleted has really ended."""
+    return bool(job["spec"].get("podReplacementPolicy") == "Failed")
 
 
-def _take_ended(uncounted: dict[str, list[str]], pods: list[Object]) -> None:
+def _has_ended(pod: Object, *, waits: bool) -> bool:
+    """Whether the Job controller takes a pod for ended; unless it `waits`, from the moment at which it is deleted."""
+    return _phase(pod) in ENDED if waits else not is_active(pod)
+
+
+def _take_ended(uncounted: dict[str, list[str]], pods: list[Object], *, waits: bool) -> None:
     known = {*uncounted["succeeded"], *uncounted["failed"]}
     for pod in pods:
-        if is_tracked(pod) and pod["metadata"]["uid"] not in known and _has_ended(pod):
+        if is_tracked(pod) and pod["metadata"]["uid"] not in known and _has_ended(pod, waits=waits):
             kind = "succeeded" if _phase(pod) == "Succeeded" else "failed"
             uncounted[kind].append(pod["metadata"]["uid"])
 

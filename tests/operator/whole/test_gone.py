@@ -141,9 +141,7 @@ async def test_nothing_is_left_of_runs_that_are_gone(world: World, script: Scrip
     assert len(operator._health._parts[2]._memories) == 0
 
 
-async def test_what_was_deleted_in_a_gap_of_a_watch_is_found_when_it_lists_again(
-    world: World, script: Script
-) -> None:
+async def test_what_was_deleted_in_a_gap_of_a_watch_is_found_when_it_lists_again(world: World, script: Script) -> None:
     """After 410 a watch shows what exists; it says nothing of what is gone."""
     running = await world.start_operator()
     for name in ("tire", "other"):
