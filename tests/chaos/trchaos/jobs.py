@@ -105,7 +105,6 @@ class JobController:
             else:
                 self._show_suspension(status, suspended=suspended)
         tracked = [pod for pod in self.pods_of(job) if is_tracked(pod)]
-        done = [pod for pod in tracked if target or _has_ended(pod, waits=_waits(job))]
         if target == "FailureTarget":  # every pod that is left has failed
             known = {*uncounted["succeeded"], *uncounted["failed"]}
             uncounted["failed"] += [p["metadata"]["uid"] for p in tracked if p["metadata"]["uid"] not in known]
@@ -116,9 +115,8 @@ class JobController:
         status["terminating"] = self._terminating(job)
         self._write(job, status)
         self._busy.add(uid)
-        self._later(
-            STEP_SECONDS, self._flush, job, [pod for pod in tracked if target or _has_ended(pod, waits=_waits(job))]
-        )
+        done = [pod for pod in tracked if target or _has_ended(pod, waits=_waits(job))]
+        self._later(STEP_SECONDS, self._flush, job, done)
 
     def _flush(self, seen: Object, done: list[Object]) -> None:
         """Remove finalizers of pods that were noted, count these, and finish the Job when all are counted."""
