@@ -70,3 +70,14 @@ def test_a_run_that_does_not_settle_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_make_draws_what_execute_can_do() -> None:
     assert execute(make(SAME)).requests > 0
+
+
+def test_an_execution_that_computes_without_end_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compute(*_: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(execution, "REAL_SECONDS", 1)
+    monkeypatch.setattr(execution.Invariants, "finish", compute)
+    found = execute(Schedule(0, RUNS[:1], ()))
+    assert [violation.text for violation in found.violations] == ["not done after 1 s of the CPU's time"]
