@@ -72,8 +72,6 @@ UNIT = Tier(
         "tests/api",
         "tests/cluster/tests",
         "tests/repository",
-        "tests/chaos/fleet",
-        "tests/chaos/storage",
     ),
     f"{NOT_REAL} and not contract and not s3",
     workers=3,
