@@ -59,6 +59,9 @@ chaos-storage: ## Live through whole runs at an S3 server that fails by seeds (S
 chaos-resume: ## Interrupt a training in TensorFlow 1.14 five times and compare it with one that is not interrupted
 	@$(BIN) $(PY) -m trrunner chaos-resume $(if $(PYTEST),--pytest="$(PYTEST)")
 
+chaos-node: ## Kill and cut off what real pods need while they train: 56 seeded faults (SEED=7, FAULTS=12, ONLY="agent killed in train,node lost")
+	@$(BIN) CHAOS_SEED="$(SEED)" CHAOS_FAULTS="$(FAULTS)" CHAOS_ONLY="$(ONLY)" $(PY) -m trrunner chaos-node $(if $(PYTEST),--pytest="$(PYTEST)")
+
 check: ## Run lint, types, layers, generated files and unit tests: under two minutes
 	@$(BIN) $(PY) -m trrunner check
 
@@ -88,4 +91,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-fleet chaos-storage chaos-resume corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench
+.PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-fleet chaos-storage chaos-resume chaos-node corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench

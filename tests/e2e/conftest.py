@@ -10,8 +10,9 @@ import pytest
 from trcluster import current
 from trdemo import install, trainer_stand_in
 from trdemo.bucket import Bucket
+from trdemo.faults import Faults
 from trdemo.installation import Installation, tire_run
-from trdemo.target import choose
+from trdemo.target import OwnCluster, choose
 from trdemo.watched_run import WatchedRun, watch
 
 BUCKET = "detectors"
@@ -67,6 +68,14 @@ def namespace(installation: Installation, request: pytest.FixtureRequest) -> Ite
     install.make_namespace(installation.target, name)
     yield name
     installation.target.kubectl("delete", "namespace", name, "--wait=false", timeout=120)
+
+
+@pytest.fixture(scope="module")
+def faults(installation: Installation, namespace: str) -> Faults:
+    """Faults for the runs of one module."""
+    if not isinstance(installation.target, OwnCluster):
+        pytest.skip("faults in processes and the network need the test cluster, not CLUSTER=current")
+    return Faults(installation, installation.target.cluster, namespace)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -25,8 +24,7 @@ from trdemo.added_containers import NAMES, added_containers
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
 from trdemo.faults import Faults
 from trdemo.follow import condition
-from trdemo.installation import Installation, Object, tire_run
-from trdemo.target import OwnCluster
+from trdemo.installation import Installation, Object, stand_in_run, tensorflow_run
 from trfakes.flaky_s3 import FlakyS3, flaky_s3
 
 pytestmark = pytest.mark.node
@@ -35,28 +33,6 @@ STEPS = 600  # of the stand-in: ten a second
 TENSORFLOW_STEPS, SAVE_EVERY = 240, 20
 NOBODY = "http://s3.storage:7071"  # preparation waits for storage, because nothing listens on this port
 SCRATCH_MIB = 64
-SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}}
-LIMIT = {"limits": {"memory": "256Mi"}}
-
-
-def run_of(name: str, *, image: str, steps: int = STEPS, scratch: str = "20Gi", **changes: Any) -> Object:
-    """A small run whose trainer is the stand-in in `image`."""
-    pod = {"resources": {**SMALL, **LIMIT}}
-    train = {"steps": steps, "image": image, "stallSeconds": 30, "scratch": scratch, "pod": pod}
-    return small_run(name, train=train, **changes)
-
-
-def tensorflow_run(name: str) -> Object:
-    """A small run whose trainer is TensorFlow, as users run it."""
-    cadence = {"saveEverySteps": SAVE_EVERY, "evalEverySteps": TENSORFLOW_STEPS}
-    pod = {"resources": {**SMALL, "limits": {"memory": "3Gi"}}}
-    return small_run(name, train={"steps": TENSORFLOW_STEPS, **cadence, "pod": pod})
-
-
-def small_run(name: str, **changes: Any) -> Object:
-    """A run that leaves the node room for others: no TensorBoard, small requests."""
-    pod = {"pod": {"resources": SMALL}}
-    return tire_run(name, prep=pod, export={**pod, "evalImages": 5}, tensorboard={"enabled": False}, **changes)
 
 
 def chain(scenario: FaultScenario) -> None:
@@ -72,9 +48,7 @@ def chain(scenario: FaultScenario) -> None:
     faults.kill(scenario.pod("train", 3), "trainer")
     seen = note_resumed(scenario, "trainer killed", attempt=4)
     scenario.checkpoint_beyond(seen.bucket.step)
-    faults.installation.target.kubectl(
-        "delete", "job", f"{scenario.name}-train-4", "-n", faults.namespace, "--wait=false"
-    )
+    faults.delete_job(scenario.pod("train", 4))
     seen = note_resumed(scenario, "job deleted", attempt=5)
     pod = scenario.pod("train", 5)
     scenario.note("exit code of a child out of memory", faults.exhaust_memory(pod, "trainer"))
@@ -214,15 +188,8 @@ def note_end(scenario: FaultScenario) -> None:
 
 
 @pytest.fixture(scope="module")
-def faults(installation: Installation, namespace: str) -> Faults:
-    if not isinstance(installation.target, OwnCluster):
-        pytest.skip("faults in processes and the network need the test cluster, not CLUSTER=current")
-    return Faults(installation, installation.target.cluster, namespace)
-
-
-@pytest.fixture(scope="module")
 def scenarios(installation: Installation, faults: Faults, stand_in: str) -> Iterator[dict[str, FaultScenario]]:
-    run = partial(run_of, image=stand_in)
+    run = partial(stand_in_run, image=stand_in, steps=STEPS)
     kubectl, agent = installation.target.kubectl, installation.images["agent"]
     with (
         added_containers(kubectl, image=agent, runs=("mesh", "spoilt")),
@@ -231,13 +198,13 @@ def scenarios(installation: Installation, faults: Faults, stand_in: str) -> Iter
         ThreadPoolExecutor() as pool,
     ):
         made = {
-            "chain": FaultScenario(faults, tensorflow_run("chain")),
+            "chain": FaultScenario(faults, tensorflow_run("chain", steps=TENSORFLOW_STEPS, save_every=SAVE_EVERY)),
             "cut": FaultScenario(faults, run("cut", steps=700, storage={"endpoint": endpoint})),
             "gone": FaultScenario(faults, run("gone", storage={"endpoint": NOBODY})),
             "pause": FaultScenario(faults, run("pause", steps=5000, storage={"endpoint": hanging_endpoint})),
             "brief": FaultScenario(faults, run("brief", steps=50)),
             "mesh": FaultScenario(faults, run("mesh", steps=100)),
-            "swollen": FaultScenario(faults, run("swollen", steps=5000, scratch=f"{SCRATCH_MIB}Mi")),
+            "swollen": FaultScenario(faults, run("swollen", steps=5000, train={"scratch": f"{SCRATCH_MIB}Mi"})),
             "spoilt": FaultScenario(faults, run("spoilt", dataset={"train": {"uri": "nothing/"}})),
         }
         long = [

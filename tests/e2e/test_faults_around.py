@@ -14,14 +14,12 @@ from trdemo import stored_run
 from trdemo.fault_scenario import FaultScenario, Resumed, entry_of, succeeded
 from trdemo.faults import Faults
 from trdemo.follow import condition
-from trdemo.installation import Installation, Object, tire_run
-from trdemo.target import OwnCluster
+from trdemo.installation import SMALL_PREP, Object, small_run
 
 pytestmark = pytest.mark.node
 
 STEPS = 1000  # at ten a second
 OUTAGE_SECONDS = 20
-SMALL = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
 
 
 def around(scenario: FaultScenario) -> None:
@@ -99,12 +97,9 @@ def inside(cgroup: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def scenario(installation: Installation, namespace: str, stand_in: str) -> FaultScenario:
-    if not isinstance(installation.target, OwnCluster):
-        pytest.skip("killing daemons of a node needs the test cluster, not CLUSTER=current")
-    train = {"steps": STEPS, "image": stand_in, **SMALL}
-    run = tire_run("around", prep=SMALL, train=train, export=SMALL, tensorboard={"enabled": False})
-    made = FaultScenario(Faults(installation, installation.target.cluster, namespace), run)
+def scenario(faults: Faults, stand_in: str) -> FaultScenario:
+    train = {"steps": STEPS, "image": stand_in, **SMALL_PREP}
+    made = FaultScenario(faults, small_run("around", train=train))
     made.run_script(around)
     return made
 

@@ -91,6 +91,14 @@ def test_kubeadm_gets_an_address_it_accepts() -> None:
     assert 'advertiseAddress: "127.' not in pki.config(layout(Tier.API))
 
 
+def test_only_the_kubelet_of_a_node_has_an_address_of_the_server_for_itself() -> None:
+    node, fleet = layout(Tier.NODE), layout(Tier.FLEET)
+    assert node.server_of("kubelet") == "https://127.0.0.2:6443"
+    assert {node.server_of(user) for user in ("scheduler", "kube-proxy", "super-admin")} == {node.server}
+    assert fleet.server_of("kubelet") == fleet.server
+    assert '"127.0.0.2"' in pki.config(node)
+
+
 def test_layout_survives_saving() -> None:
     chosen = layout(Tier.FLEET, ports=Ports(apiserver=20001), fake_nodes=3)
     chosen.state.mkdir(parents=True)

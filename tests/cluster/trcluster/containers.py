@@ -1,4 +1,4 @@
-"""Find the processes of a node's containers on the host, to send signals or to change their network.
+"""Find the processes of a node's containers on the host, to send signals or to enter their network.
 
 Invariant: only processes in the cluster's own cgroups are found, never other processes of the host.
 """
@@ -20,11 +20,6 @@ def main_process(layout: Layout, container_id: str, *, timeout: float = 30) -> i
         every=0.05,
     )
     return found[0]
-
-
-def network_of(pid: int) -> list[str]:
-    """The command prefix that runs a program of the host in a process' network namespace."""
-    return ["nsenter", "-t", str(pid), "-n", "--"]
 
 
 def _processes(layout: Layout, container_id: str) -> list[int]:

@@ -15,6 +15,7 @@ from .paths import containerd_root, state_dir
 
 HOST_IP = "10.87.0.1"
 NODE_IP = "10.87.0.2"
+KUBELET_SERVER_IP = "127.0.0.2"  # by which only the kubelet reaches the API server, so that it can be cut off alone
 BRIDGE_IP = "10.97.0.1"
 POD_CIDR = "10.97.0.0/16"
 SERVICE_CIDR = "10.96.0.0/16"
@@ -107,6 +108,11 @@ class Layout:
     @property
     def server(self) -> str:
         return f"https://{self.address}:{self.ports.apiserver}"
+
+    def server_of(self, user: str) -> str:
+        """Address of the API server as a component reaches it."""
+        own = self.tier is Tier.NODE and user == "kubelet"
+        return f"https://{KUBELET_SERVER_IP}:{self.ports.apiserver}" if own else self.server
 
     def binary(self, command: str) -> str:
         """Absolute path of a built command."""

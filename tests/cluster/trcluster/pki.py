@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from . import process
-from .layout import HOST_IP, NODE_NAME, SERVICE_CIDR, Layout, Tier
+from .layout import HOST_IP, KUBELET_SERVER_IP, NODE_NAME, SERVICE_CIDR, Layout, Tier
 from .modules import KUBERNETES
 
 # kubeadm does not accept a loopback address here. This one (TEST-NET-2) is never used: it is replaced after writing.
@@ -29,7 +29,7 @@ controlPlaneEndpoint: "{address}:{port}"
 certificatesDir: "{pki}"
 encryptionAlgorithm: ECDSA-P256
 networking: {{serviceSubnet: "{services}", dnsDomain: cluster.local}}
-apiServer: {{certSANs: ["127.0.0.1", "localhost", "{host}"]}}
+apiServer: {{certSANs: ["127.0.0.1", "{kubelet}", "localhost", "{host}"]}}
 """
 
 
@@ -45,6 +45,7 @@ def config(layout: Layout) -> str:
         pki=layout.pki,
         services=SERVICE_CIDR,
         host=HOST_IP,
+        kubelet=KUBELET_SERVER_IP,
     )
 
 
@@ -70,8 +71,9 @@ def create(layout: Layout) -> None:
         _write_private(layout.conf / f"{user.removeprefix('system:')}.conf", text)
     for kubeconfig in layout.conf.glob("*.conf"):
         # Some phases write localAPIEndpoint, others controlPlaneEndpoint: all must name the same server.
+        server = layout.server_of(kubeconfig.stem)
         text = kubeconfig.read_text(encoding="utf-8")
-        _write_private(kubeconfig, re.sub(r"server: https://\S+", f"server: {layout.server}", text))
+        _write_private(kubeconfig, re.sub(r"server: https://\S+", f"server: {server}", text))
 
 
 def _extra_users(tier: Tier) -> tuple[str, ...]:

@@ -56,11 +56,11 @@ class Bucket:
                 job.result()
         return len(jobs)
 
-    def put_tires(self, prefix: str) -> int:
+    def put_tires(self, prefix: str, *, train: int = TRAIN) -> int:
         """Draw and upload the tire data set, laid out as in the tutorial; returns the number of images."""
         photos = [
             (folder, photo)
-            for folder, count in (("train", TRAIN), ("test", TEST))
+            for folder, count in (("train", train), ("test", TEST))
             for photo in draw_set(count, seed=SEED, prefix=folder)
         ]
         objects = []
@@ -72,8 +72,15 @@ class Bucket:
 
     def keys(self, prefix: str) -> dict[str, int]:
         """List the keys below a prefix, with their sizes in bytes."""
+        return {item["Key"]: item["Size"] for item in self._list(prefix)}
+
+    def etags(self, prefix: str) -> dict[str, str]:
+        """List the keys below a prefix, with the ETags of their contents."""
+        return {item["Key"]: item["ETag"] for item in self._list(prefix)}
+
+    def _list(self, prefix: str) -> list[dict[str, Any]]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-        return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", ())}
+        return [item for page in pages for item in page.get("Contents", ())]
 
     def read(self, key: str) -> bytes:
         """Read a whole object."""

@@ -39,10 +39,10 @@ class Resumed:
 
 
 class FaultScenario:
-    """A run, the faults injected into it, and the recorded observations by name."""
+    """A run, the faults injected into it, and the recorded observations by name; `seconds` bounds each wait."""
 
-    def __init__(self, faults: Faults, run: Object) -> None:
-        self.faults, self.run = faults, run
+    def __init__(self, faults: Faults, run: Object, *, seconds: float = SECONDS) -> None:
+        self.faults, self.run, self.seconds = faults, run, seconds
         self.name: str = run["metadata"]["name"]
         self.uid = ""
         self._moments: dict[str, Any] = {}
@@ -75,19 +75,19 @@ class FaultScenario:
         """Current status of the run."""
         return self.faults.installation.status(self.name, namespace=self.faults.namespace)
 
-    def until(self, wanted: Callable[[Object], bool], what: str, *, seconds: float = SECONDS) -> Object:
+    def until(self, wanted: Callable[[Object], bool], what: str, *, seconds: float | None = None) -> Object:
         """Wait until the status satisfies a predicate; returns the status."""
         return self.faults.installation.until(
-            self.name, wanted, namespace=self.faults.namespace, seconds=seconds, what=what
+            self.name, wanted, namespace=self.faults.namespace, seconds=seconds or self.seconds, what=what
         )
 
     def finished(self) -> Object:
         """Wait until the run has finished, successfully or not."""
-        return self.faults.installation.finished(self.name, namespace=self.faults.namespace, seconds=SECONDS)
+        return self.faults.installation.finished(self.name, namespace=self.faults.namespace, seconds=self.seconds)
 
     def pod(self, stage: str, attempt: int = 1) -> Object:
         """Wait for the pod of an attempt and return it."""
-        return self.faults.pod(self.name, stage, attempt=attempt, seconds=SECONDS)
+        return self.faults.pod(self.name, stage, attempt=attempt, seconds=self.seconds)
 
     def step_beyond(self, step: int) -> Object:
         """Wait until training has passed a step."""
@@ -108,7 +108,7 @@ class FaultScenario:
         epoch = until(
             lambda: stored_run.epoch_of(bucket, prefix, uid),
             what=f"attempt {attempt} to claim an epoch",
-            seconds=SECONDS,
+            seconds=self.seconds,
         )
         assert epoch is not None
         found = stored_run.resume_before(bucket, prefix, epoch)

@@ -14,13 +14,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trcluster import Cluster, ClusterError, containers
-from trcluster.command import CommandError, run
+from trcluster.command import CommandError
+from trcluster.layout import KUBELET_SERVER_IP
+from trcluster.node import enter
 from trcluster.waiting import until
+from trdemo.dropped_packets import dropped, network_of
 from trdemo.install import SYSTEM_NAMESPACE
 from trdemo.installation import Installation, Object
 
 OPERATOR = "app.kubernetes.io/name=trainingrun-operator"
 FILL_SCRATCH = "import os; os.posix_fallocate(os.open('/shared/filler', os.O_WRONLY | os.O_CREAT), 0, {size})"
+KUBELET_PORT = "10250"  # its own server, for logs and exec
 ALLOCATE_FOREVER = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
 
 
@@ -93,32 +97,57 @@ class Faults:
         (pod,) = self._kubectl.get("pods", namespace=SYSTEM_NAMESPACE, selector=OPERATOR)["items"]
         return dict(pod)
 
+    def operator_restarts(self) -> str:
+        """Describe how often the container of the operator was started again, and how it last ended."""
+        status = _container(self.operator(), "operator")
+        return f"{status['restartCount']} restarts, last end: {status.get('lastState', {}).get('terminated', 'none')}"
+
     def kill_operator(self) -> str:
         """Kill the operator with SIGKILL; returns its container id, for `operator_is_back`."""
         pod = self.operator()
         self.kill(pod, "operator")
         return str(_container(pod, "operator")["containerID"])
 
-    def operator_is_back(self, killed: str) -> None:
+    def operator_is_back(self, killed: str, *, seconds: float = 180) -> None:
         """Wait until the kubelet has replaced the killed container and the operator is ready."""
 
         def back() -> bool:
             now = _container(self.operator(), "operator")
             return bool(now["ready"] and now["containerID"] != killed)
 
-        until(back, what="the operator to be ready again", seconds=180, not_yet=(CommandError, ValueError))
+        until(back, what="the operator to be ready again", seconds=seconds, not_yet=(CommandError, ValueError))
 
     @contextmanager
     def agent_unreachable(self, pod: Object) -> Iterator[None]:
         """Drop packets from the operator to a running pod, as a NetworkPolicy does."""
         self.process(pod, "agent")
-        prefix = containers.network_of(self.process(self.operator(), "operator"))
-        rule = ["OUTPUT", "-d", self._reread(pod)["status"]["podIP"], "-j", "DROP"]
-        run([*prefix, "iptables", "-w", "-I", *rule], timeout=60)
-        try:
+        address = self._reread(pod)["status"]["podIP"]
+        with (
+            network_of(self.process(self.operator(), "operator")) as network,
+            dropped(network, "OUTPUT", "-d", address),
+        ):
             yield
-        finally:
-            run([*prefix, "iptables", "-w", "-D", *rule], timeout=60)
+
+    @contextmanager
+    def storage_unreachable(self, pod: Object) -> Iterator[None]:
+        """Drop packets from a running pod to the S3 server."""
+        port = str(self.cluster.layout.ports.s3)
+        with (
+            network_of(self.process(pod, "agent")) as network,
+            dropped(network, "OUTPUT", "-p", "tcp", "--dport", port),
+        ):
+            yield
+
+    @contextmanager
+    def node_unreachable(self) -> Iterator[None]:
+        """Drop packets between the kubelet and the API server, both ways; containers go on, the node's lease ends."""
+        node, port = enter(self.cluster.layout), str(self.cluster.layout.ports.apiserver)
+        with (
+            dropped(node, "INPUT", "-d", KUBELET_SERVER_IP, "-p", "tcp", "--dport", port),
+            dropped(node, "INPUT", "-s", KUBELET_SERVER_IP, "-p", "tcp", "--sport", port),
+            dropped(node, "INPUT", "-p", "tcp", "--dport", KUBELET_PORT),
+        ):
+            yield
 
     @contextmanager
     def service_down(self, name: str, action: str = "kill") -> Iterator[None]:
@@ -128,6 +157,11 @@ class Faults:
             yield
         finally:
             self.cluster.service("resume" if action == "pause" else "start", name)
+
+    def delete_job(self, pod: Object) -> None:
+        """Delete the Job of a pod, and with it the pod, without waiting for its end."""
+        name = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        self._kubectl("delete", "job", name, "-n", self.namespace, "--wait=false")
 
     def api_server_is_back(self) -> None:
         """Wait until the API server answers."""
@@ -164,6 +198,7 @@ class Faults:
             ["get", "trainingrun", name, "-o", "yaml"],
             ["get", "jobs,pods", "-l", f"trainingrun.dev/run={name}", "-o", "wide"],
             ["logs", "-l", f"trainingrun.dev/run={name}", "--all-containers", "--prefix", "--tail=25"],
+            ["get", "pods", "-n", SYSTEM_NAMESPACE, "-o", "jsonpath={range .items[*]}{.status.containerStatuses}{end}"],
             ["logs", "-n", SYSTEM_NAMESPACE, "-l", OPERATOR, "--tail=40"],
         ):
             with suppress(ClusterError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -18,7 +19,8 @@ from trdemo.target import Target
 
 Object = dict[str, Any]
 # Small requests, so that on a two-core node the pods of a test do not wait for a free processor.
-SMALL_PREP: Mapping[str, Any] = {"pod": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}}
+SMALL: Mapping[str, Any] = {"requests": {"cpu": "50m", "memory": "128Mi"}}
+SMALL_PREP: Mapping[str, Any] = {"pod": {"resources": SMALL}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,26 @@ def tire_run(name: str, **changes: Mapping[str, Any]) -> Object:
     for part, change in changes.items():
         spec[part] = {**spec.get(part, {}), **change} if isinstance(change, Mapping) else change
     return {**run, "spec": spec}
+
+
+def small_run(name: str, **changes: Any) -> Object:
+    """A run that leaves the node room for others: no TensorBoard, small requests."""
+    export = {**SMALL_PREP, "evalImages": 5}
+    return tire_run(name, prep=SMALL_PREP, export=export, tensorboard={"enabled": False}, **changes)
+
+
+def stand_in_run(
+    name: str, *, image: str, steps: int, train: Mapping[str, Any] = MappingProxyType({}), **changes: Any
+) -> Object:
+    """A small run whose trainer is the stand-in in `image`."""
+    pod = {"resources": {**SMALL, "limits": {"memory": "256Mi"}}}
+    return small_run(name, train={"steps": steps, "image": image, "stallSeconds": 30, "pod": pod, **train}, **changes)
+
+
+def tensorflow_run(
+    name: str, *, steps: int, save_every: int, train: Mapping[str, Any] = MappingProxyType({}), **changes: Any
+) -> Object:
+    """A small run whose trainer is TensorFlow, as users run it; it is evaluated at its last step only."""
+    cadence = {"steps": steps, "saveEverySteps": save_every, "evalEverySteps": steps}
+    pod = {"resources": {**SMALL, "limits": {"memory": "3Gi"}}}
+    return small_run(name, train={**cadence, "pod": pod, **train}, **changes)

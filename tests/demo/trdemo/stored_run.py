@@ -58,6 +58,15 @@ def resume_before(bucket: Bucket, prefix: str, epoch: int) -> Resume:
     return Resume(step, max(0, max(reached, default=0) - step))
 
 
+def resumed_from(bucket: Bucket, prefix: str, epoch: int) -> int | None:
+    """The step that the training of an epoch has resumed from; None if it has recorded none yet."""
+    for key in bucket.keys(f"{prefix}train/{epoch:04d}-"):
+        if key.endswith("/last.json"):
+            step = json.loads(bucket.read(key)).get("resumedFromStep")
+            return None if step is None else int(step)
+    return None
+
+
 def wrong_objects(bucket: Bucket, *prefixes: str) -> list[str]:
     """Describe each object whose size or digest differs from its manifest; ValueError if there is no manifest."""
     manifests = [key for prefix in prefixes for key in bucket.keys(prefix) if key.endswith(f"/{MANIFEST}")]

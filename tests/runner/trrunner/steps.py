@@ -45,6 +45,7 @@ PACKAGES = (
     "tests/chaos/trchaos",
     "tests/chaos/trchaosfleet",
     "tests/chaos/trchaosstorage",
+    "tests/chaos/trchaosnode",
 )
 CHECKS = (
     Check("lint", ("ruff", "check", ".")),
@@ -71,6 +72,7 @@ UNIT = Tier(
         "tests/images",
         "tests/api",
         "tests/cluster/tests",
+        "tests/chaos/node",
         "tests/repository",
     ),
     f"{NOT_REAL} and not contract and not s3",
@@ -113,4 +115,5 @@ LONG_TIERS = (
     Tier("networks", ("tests/trainer",), "long", ("tensorflow",)),
     Tier("chaos-resume", ("tests/trainer/test_exact_resume.py",), "long", ("tensorflow",)),
     Tier("e2e-long", ("tests/e2e/long",), "long", ("binaries", "images", "tensorflow", "free node")),
+    Tier("chaos-node", ("tests/e2e/chaos",), "long", ("binaries", "images", "free node")),
 )
