@@ -16,6 +16,7 @@ from trchaos.store import ChaosStore
 from trfakes.store import Object
 
 KUBELET_SECONDS: Final = (0.05, 1.0)
+POD_GC_SECONDS: Final = (0.0, 20.0)  # its period
 WAIT_SECONDS: Final = (5.0, 20.0)  # until a kubelet tries again what did not work
 START_SECONDS: Final = (0.5, 8.0)  # image, volumes, start of the containers
 KILLED: Final = {"killed", "oomKilled", "scratchFull"}  # ends without a verdict
@@ -194,7 +195,7 @@ class Kubelets:
         uid = seen["metadata"]["uid"]
         played = self.pods.get(uid)
         if played is None:
-            self.remove(seen)
+            self.later(POD_GC_SECONDS, self._collect_unscheduled, seen)
             return
         if self._nodes[played.node].cut_off:
             self._nodes[played.node].late.append(lambda: self._terminate(seen))
@@ -205,12 +206,20 @@ class Kubelets:
         if played.began is None:
             if played.ended is None:
                 played.ended, played.outcome = self._loop.time(), "neverStarted"
+                self.report(played, phase="Failed")
             self.later(KUBELET_SECONDS, self.remove, seen)
         elif played.ended is not None:
             self.later(KUBELET_SECONDS, self.remove, seen)
         else:
             grace = float(seen["metadata"].get("deletionGracePeriodSeconds") or 0)
             self._stop(played, grace, lambda: self.later(KUBELET_SECONDS, self.remove, seen))
+
+    def _collect_unscheduled(self, seen: Object) -> None:
+        """What PodGC does with a pod that is being deleted and has no node: it fails, then nothing keeps it."""
+        pod = self._store.current("pods", seen)
+        if pod is not None and not pod["spec"].get("nodeName"):
+            self._store.replace_status("pods", pod, {**(pod.get("status") or {}), "phase": "Failed"})
+            self.remove(pod)
 
     def _kill_orphan(self, played: Played) -> None:
         """End what runs of a pod that the API has not any more."""
