@@ -93,7 +93,6 @@ def build_job(
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,
-            "podReplacementPolicy": "Failed",  # when something else resumes the Job: not beside a pod that still ends
             "template": pod_template(pod, labels=labels, annotations=annotations, settings=settings),
         },
     }

@@ -95,7 +95,6 @@ def test_job_of_preparation() -> None:
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,
-            "podReplacementPolicy": "Failed",
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {

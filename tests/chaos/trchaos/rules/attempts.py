@@ -36,6 +36,8 @@ class Attempts(Rule):
 
     def began(self, run: RunFacts, played: Played) -> None:
         for pod in _beside(run, played.stage):
+            if pod.attempt == played.attempt and pod.ends_by is not None:
+                continue  # a Job that something else resumes gets a new pod as soon as its old one terminates
             if pod.uid != played.pod_uid and pod.gone is None and pod.uid not in self._given_up and self._runs(pod):
                 self.scene.broken("one live attempt", run.key, f"{played.name} began beside {pod.name}")
         for why, since in (("suspended", run.suspended), ("ended", run.ended), ("deleted", run.gone)):

@@ -63,8 +63,8 @@ class Calm(Rule):
         return bool(rules) or now < self._retry_after or (self._last_failure > 0 and now < self._last_failure + pause)
 
     def _serves(self, process: Process, namespace: str) -> bool:
-        scope = process.operator._scope
-        if not process.alive or scope is None or not scope.serves(namespace) or not process.watches:
+        scope, watched = process.operator._scope, {watch._namespace for watch in process.watches}
+        if not process.alive or scope is None or not watched & {None, namespace} or not scope.serves(namespace):
             return False
         now = self.scene.now
         if now < max(process.client.unreachable_until, process.client.frozen_until):

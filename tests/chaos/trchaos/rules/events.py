@@ -32,7 +32,8 @@ class Events(Rule):
             self.scene.broken("Events follow the status", run.key, message)
         if reason == "Succeeded" and condition(run.status, "Succeeded").get("status") != "True":
             self.scene.broken("Events follow the status", run.key, message)
-        since = str((run.status.get("progress") or {}).get("updated"))
+        # What the user asks for again is answered again.
+        since = f"{run.generation} {(run.status.get('progress') or {}).get('updated')}"
         before = self._told.get((run.uid, reason, message))
         self._told[run.uid, reason, message] = self.scene.now, since
         if before is not None and before[1] == since and self.scene.now - before[0] < HOUR_SECONDS:

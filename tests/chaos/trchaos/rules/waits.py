@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from trainingrun.api.names import LABEL_RUN_UID, LABEL_STAGE
 from trchaos.rules.attempts import LOST
 from trchaos.rules.calm import Calm
 from trchaos.rules.rule import Rule, condition, entries, is_true
@@ -99,7 +100,19 @@ class Waits(Rule):
         jobs = [job for job in run.jobs.values() if job.stage == stage and job.gone is None and not _ended(job)]
         if jobs:
             return Wait(f"Job {jobs[0].name}", unless=frozenset(NOT_SHOWN))
+        foreign = self._pod_of_others(run, stage)
+        if foreign:
+            return Wait("a pod that has the labels of this run", text=foreign)
         return Wait("nothing", may_last=False)
+
+    def _pod_of_others(self, run: RunFacts, stage: str) -> str:
+        """A pod that somebody gave the labels of a stage of this run: the operator waits until it has ended."""
+        for pod in self.scene.world.store.select("pods", namespace=run.namespace):
+            labels = pod["metadata"].get("labels") or {}
+            ours = labels.get(LABEL_RUN_UID) == run.uid and labels.get(LABEL_STAGE) == stage
+            if ours and pod["metadata"]["uid"] not in run.pods and unfinished(dict(pod)):
+                return str(pod["metadata"]["name"])
+        return ""
 
     def _in_flight(self, run: RunFacts, stage: str, entry: Mapping[str, Any]) -> Wait:
         jobs = [job for job in run.jobs_of(stage, entry["number"]) if job.gone is None]
