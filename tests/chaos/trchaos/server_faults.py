@@ -26,8 +26,10 @@ REFUSALS: Final[Mapping[str, tuple[int, dict[str, Any]]]] = {
         422,
         {
             "reason": "Invalid",
-            "message": "{kind} is invalid: spec.team: Required value: name the team",
-            "details": {"causes": [{"reason": "FieldValueRequired", "field": "spec.team"}]},
+            "message": "{kind} is invalid: spec.template.spec.initContainers[0].image: Required value",
+            "details": {
+                "causes": [{"reason": "FieldValueRequired", "field": "spec.template.spec.initContainers[0].image"}]
+            },
         },
     ),
     "webhook down": (

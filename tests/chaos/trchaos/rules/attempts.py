@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from trchaos.rules.rule import Rule, Status, entries, is_true
-from trchaos.rules.truth import CONDITION, STAGES
+from trchaos.rules.truth import CONDITION, STAGES, unfinished
 
 if TYPE_CHECKING:
     from trchaos.cluster import Played
@@ -102,10 +102,14 @@ class Attempts(Rule):
             self.scene.broken("numbers of attempts never repeat", run.key, f"Job {job.name} was made once more")
 
     def _ended(self, pod: PodFacts) -> bool:
+        if not unfinished(dict(pod.body)):
+            return False  # PodGC has said so of a pod whose node is gone, whatever still runs there
         played = self.scene.truth.played(pod)
         return played is not None and played.ended is not None
 
     def _runs(self, pod: PodFacts) -> bool:
+        if not unfinished(dict(pod.body)):
+            return False  # PodGC has said so of a pod whose node is gone, whatever still runs there
         played = self.scene.truth.played(pod)
         return played is not None and played.began is not None and played.ended is None
 
