@@ -19,6 +19,7 @@ KINDS_OF_OBJECTS: Final = ("", "", "trainingruns", "jobs", "configmaps", "leases
 WATCHED: Final = ("", "trainingruns", "jobs", "pods")
 # What an admission webhook, a quota or a policy answers; {kind} is the plural of what is created.
 _QUOTA: Final = "{kind} is forbidden: exceeded quota: {kind}, requested: count/{kind}=1, used: 9, limited: 9"
+_OF_ANOTHER: Final = "spec.template.spec.initContainers[0].image"  # a field of a container that a webhook has added
 REFUSALS: Final[Mapping[str, tuple[int, dict[str, Any]]]] = {
     "quota": (403, {"reason": "Forbidden", "message": _QUOTA}),
     "policy": (403, {"reason": "Forbidden", "message": 'admission webhook "policy.example.com" denied the request'}),
@@ -26,7 +27,7 @@ REFUSALS: Final[Mapping[str, tuple[int, dict[str, Any]]]] = {
         422,
         {
             "reason": "Invalid",
-            "message": "{kind} is invalid: spec.template.spec.initContainers[0].image: Required value",
+            "message": f"{{kind}} is invalid: {_OF_ANOTHER}: Required value",
             "details": {
                 "causes": [{"reason": "FieldValueRequired", "field": "spec.template.spec.initContainers[0].image"}]
             },

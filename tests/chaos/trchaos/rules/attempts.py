@@ -102,10 +102,8 @@ class Attempts(Rule):
             self.scene.broken("numbers of attempts never repeat", run.key, f"Job {job.name} was made once more")
 
     def _ended(self, pod: PodFacts) -> bool:
-        if not unfinished(dict(pod.body)):
-            return False  # PodGC has said so of a pod whose node is gone, whatever still runs there
         played = self.scene.truth.played(pod)
-        return played is not None and played.ended is not None
+        return (played is not None and played.ended is not None) or not unfinished(dict(pod.body))
 
     def _runs(self, pod: PodFacts) -> bool:
         if not unfinished(dict(pod.body)):
