@@ -26,6 +26,11 @@ VALUES = {
         "stsEndpoints": ["http://seaweedfs.storage:8333"],
     },
     "lostPodSeconds": 10,
+    # There is one node: when it is lost for a while, no other one takes the operator.
+    "tolerations": [
+        {"key": f"node.kubernetes.io/{state}", "operator": "Exists", "effect": "NoExecute"}
+        for state in ("not-ready", "unreachable")
+    ],
     "runs": {"agent": CPU_LIMIT},
     "tensorboard": {**CPU_LIMIT, "mirror": CPU_LIMIT},
 }
