@@ -35,7 +35,7 @@ class Attempts(Rule):
         self._is_new(run, job)
 
     def began(self, run: RunFacts, played: Played) -> None:
-        for pod in _beside(run, played.stage):
+        for pod in _beside(run, played.stage, played.attempt):
             if pod.attempt == played.attempt and pod.ends_by is not None:
                 continue  # a Job that something else resumes gets a new pod as soon as its old one terminates
             if pod.uid != played.pod_uid and pod.gone is None and pod.uid not in self._given_up and self._runs(pod):
@@ -67,7 +67,7 @@ class Attempts(Rule):
 
     def _one_at_a_time(self, run: RunFacts, job: JobFacts) -> None:
         """When a Job is created, every pod of an earlier attempt has ended, is gone, or is given up by the rules."""
-        for pod in _beside(run, job.stage):
+        for pod in _beside(run, job.stage, job.attempt):
             if pod.gone is not None or self._ended(pod):
                 continue
             latest = self.scene.truth.latest()
@@ -112,9 +112,13 @@ class Attempts(Rule):
         return played is not None and played.began is not None and played.ended is None
 
 
-def _beside(run: RunFacts, stage: str) -> list[PodFacts]:
-    """Pods beside which no other one may run: of all stages, unless a status was forged and stages begin again."""
-    return [pod for pod in run.pods.values() if pod.stage == stage or not run.forged]
+def _beside(run: RunFacts, stage: str, attempt: int) -> list[PodFacts]:
+    """Pods beside which no other one may run: of all stages and attempts.
+
+    After a status was forged, stages begin again, and an attempt of a higher number may be anybody's.
+    """
+    pods = run.pods.values()
+    return [pod for pod in pods if not run.forged or (pod.stage == stage and pod.attempt <= attempt)]
 
 
 def _runs_again(run: RunFacts) -> bool:
