@@ -1,4 +1,4 @@
-"""`python3 -m trchaos.wire`: execute schedules with the operator as it runs in production, over HTTP, to test the model."""
+"""`python3 -m trchaos.wire`: test the model, by executing schedules with kopf and over HTTP as well."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def _arguments() -> argparse.Namespace:
 
 def _say(one: Comparison) -> None:
     report = one.report
-    print(f"seed {report.seed}: {report.runs} runs, {report.faults.total()} faults, {report.requests} calls", flush=True)
+    print(
+        f"seed {report.seed}: {report.runs} runs, {report.faults.total()} faults, {report.requests} calls", flush=True
+    )
     for violation in report.violations:
         print(f"  violated at {violation.at:.3f} s: {violation.rule} ({violation.run}): {violation.text}", flush=True)
     for difference in one.differences:
@@ -63,7 +65,10 @@ def table(found: list[Comparison]) -> str:
         ("violations", f"{sum(len(one.report.violations) for one in found):,}"),
         ("differences", f"{sum(len(one.differences) for one in found):,}"),
         ("calls", "over HTTP, in the model"),
-        *((f"  {' '.join(call)}", f"{wire:,}, {least:,} to {most:,}") for call, (wire, least, most) in counts(found).items()),
+        *(
+            (f"  {' '.join(call)}", f"{wire:,}, {least:,} to {most:,}")
+            for call, (wire, least, most) in counts(found).items()
+        ),
     ]
     return "\n".join(f"{name:30} {value}" for name, value in rows)
 

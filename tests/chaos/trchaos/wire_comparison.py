@@ -52,18 +52,29 @@ class Seen(Trace):
             self.ends[key_of(change.body)] = f"{found.get('status', 'no status')} {found.get('reason', '')}".strip()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Comparison:
-    """One schedule, over HTTP and in the model; `differences` say what the model does not explain."""
+    """One schedule, over HTTP and in the model."""
 
     report: Report
     wire: Seen
     models: list[Seen]
-    differences: list[str]
 
     def allowed(self, run: str) -> set[str]:
         """The ends that a run has in the model."""
         return {seen.ends.get(run, "never created") for seen in self.models}
+
+    @property
+    def differences(self) -> list[str]:
+        """What happened over HTTP and is not explained by the model."""
+        found = []
+        for run, end in sorted(self.wire.ends.items()):
+            if end not in self.allowed(run):
+                found.append(f"{run} ends with {end}, in the model with {sorted(self.allowed(run))}")
+        for call, (count, least, most) in counts([self]).items():
+            if not least * (1 - SHARE) - CALLS <= count <= most * (1 + SHARE) + CALLS:
+                found.append(f"{' '.join(call)}: {count} calls, in the model {least} to {most}")
+        return found
 
 
 def compare(schedule: Schedule, *, models: int = MODELS) -> Comparison:
@@ -72,14 +83,7 @@ def compare(schedule: Schedule, *, models: int = MODELS) -> Comparison:
     report = execute(schedule, trace=wire, make_world=WireWorld, run=run_wire)
     for number, other in enumerate(seen):
         execute(replace(schedule, seed=schedule.seed + number * 1_000_000), trace=other)
-    found = Comparison(report, wire, seen, [])
-    for run in sorted(wire.ends):
-        if wire.ends[run] not in (allowed := found.allowed(run)):
-            found.differences.append(f"{run} ends with {wire.ends[run]}, in the model with {sorted(allowed)}")
-    for call, (count, least, most) in counts([found]).items():
-        if not least * (1 - SHARE) - CALLS <= count <= most * (1 + SHARE) + CALLS:
-            found.differences.append(f"{' '.join(call)}: {count} calls, in the model {least} to {most}")
-    return found
+    return Comparison(report, wire, seen)
 
 
 def counts(found: list[Comparison]) -> dict[Call, tuple[int, int, int]]:

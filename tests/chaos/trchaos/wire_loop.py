@@ -13,12 +13,13 @@ import gc
 import selectors
 import time
 from asyncio import selector_events
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from trchaos.loop import HotLoopError, StuckError
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Address = tuple[str, int]
 STEP_SECONDS: Final = 1e-6  # that each round takes, so that a wait of next to nothing ends
 MAX_ROUNDS: Final = 50_000  # of the loop, within a second of its time
@@ -64,7 +65,7 @@ class WireLoop(asyncio.SelectorEventLoop):
         finally:
             self._busy -= 1
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """HTTP clients look into files in threads, before each call."""
         self._busy += 1
         future = super().run_in_executor(executor, func, *args)

@@ -1,4 +1,4 @@
-"""An operator as it runs in production, with kopf and its HTTP clients, that can be killed and frozen like a modelled one.
+"""An operator as it runs in production, with kopf and HTTP clients, that can be killed and frozen like a modelled one.
 
 Killed: its connections are broken first, so that nothing reaches the server any more, whatever its tasks still do.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kopf._cogs.structs.credentials import Vault, VaultKey
 from kopf._core.reactor.running import run_tasks, spawn_tasks
@@ -20,6 +20,9 @@ from trchaos.process import Process
 from trchaos.watches import KINDS
 from trchaos.wire_server import WATCHES, WireServer, WireWatch
 from trchaos.world import World
+
+if TYPE_CHECKING:
+    from trchaos.watches import Watch
 
 
 class WireProcess(Process):
@@ -71,12 +74,13 @@ class WireProcess(Process):
 
     async def _run_kopf(self) -> None:
         """What kopf.operator does, except that it leaves tasks of others alone at its end."""
-        self.watches = [  # type: ignore[assignment]
+        watches = [
             WireWatch(plural, namespace, chance=self._chance)
             for namespace in self._settings.namespaces or (None,)
             for plural in KINDS
         ]
-        self._front.admit(self.client, self.watches)  # type: ignore[arg-type]
+        self.watches = cast("list[Watch]", watches)  # faults and rules handle them alike
+        self._front.admit(self.client, watches)
         connection = NamedConnection(server=await self._front.url(), scheme="Bearer", token=f"{self.name}{WATCHES}")
         await self._vault.populate({VaultKey("login"): connection})
         roots = await spawn_tasks(

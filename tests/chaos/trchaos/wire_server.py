@@ -22,7 +22,10 @@ BOOKMARK_SECONDS: Final = 60.0
 DELIVERY_SECONDS: Final = (0.0, 0.05)
 TWICE_SECONDS: Final = (0.0, 2.0)
 WATCHES: Final = "/watches"  # ends the token of kopf's calls
-FATAL: Final = {404, 409}  # for kopf, which ends the process; a server with TrainingRuns answers its watches no such thing
+FATAL: Final = {
+    404,
+    409,
+}  # for kopf, which ends the process; a server with TrainingRuns answers its watches no such thing
 
 
 class WireWatch:
@@ -118,9 +121,7 @@ class WireServer(ApiServer):
     async def _call(self, request: web.Request, client: Client, *, safe: bool) -> web.Response:
         """Make a call; `safe`: answer nothing that would end kopf."""
         body = await request.text()
-        code, text, after = await self._model.call(
-            client, request.method, request.path, query=request.query, body=body
-        )
+        code, text, after = await self._model.call(client, request.method, request.path, query=request.query, body=body)
         if safe and code in FATAL:
             return _failure(503, after)
         headers = {"Retry-After": f"{after:.0f}"} if after else {}
