@@ -98,12 +98,12 @@ def test_waiting_for_nothing_is_seen() -> None:
 def test_what_the_model_does_not_explain_is_said() -> None:
     model = Seen(calls=Counter({("GET", "jobs"): 10, ("POST", "jobs"): 3}), ends={"default/a": "True Completed"})
     other = Seen(calls=Counter({("GET", "jobs"): 60, ("POST", "jobs"): 3}), ends={"default/a": "False Failed"})
-    wire = Seen(calls=Counter({("GET", "jobs"): 100, ("POST", "jobs"): 3}), ends={"default/a": "Unknown Running"})
+    wire = Seen(calls=Counter({("GET", "jobs"): 100, ("POST", "jobs"): 3}), ends={"default/a": "no end"})
     same = Comparison(Report(1), model, [model, other])
     different = Comparison(Report(1), wire, [model, other])
     assert same.differences == []
     assert different.differences == [
-        "default/a ends with Unknown Running, in the model with ['False Failed', 'True Completed']",
+        "default/a ends with no end, in the model with ['False Failed', 'True Completed']",
         "GET jobs: 100 calls, in the model 10 to 60",
     ]
     assert "110, 20 to 120" in table([same, different])

@@ -24,6 +24,7 @@ from trfakes.store import Change
 MODELS: Final = 6  # executions of the model
 SHARE: Final = 0.25  # by which calls of one kind may be fewer than the least of the model, or more than the most
 CALLS: Final = 12  # and by so many
+NO_END: Final = "no end"  # of a run that is deleted before, or suspended
 Call = tuple[str, str]  # method and plural
 
 
@@ -49,7 +50,8 @@ class Seen(Trace):
     def _see(self, change: Change) -> None:
         if change.plural == "trainingruns":
             found = condition(change.body.get("status") or {}, "Succeeded")
-            self.ends[key_of(change.body)] = f"{found.get('status', 'no status')} {found.get('reason', '')}".strip()
+            ended = found.get("status") in {"True", "False"}
+            self.ends[key_of(change.body)] = f"{found['status']} {found['reason']}" if ended else NO_END
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Comparison:
 
     def allowed(self, run: str) -> set[str]:
         """The ends that a run has in the model."""
-        return {seen.ends.get(run, "never created") for seen in self.models}
+        return {seen.ends.get(run, "not created") for seen in self.models}
 
     @property
     def differences(self) -> list[str]:
