@@ -35,6 +35,9 @@ mutants: ## Bring faults of the past back, one by one: the tests must catch each
 chaos-mutants: ## Put defects into the operator of make chaos, one by one: seeds must show each (ONLY="queue lost", SEEDS=200)
 	@$(BIN) $(PY) -m trchaos.mutants $(if $(SEEDS),--seeds $(SEEDS)) $(ONLY)
 
+chaos-wire: ## Execute schedules of make chaos with kopf and over HTTP too, and compare (SEEDS=50, FIRST=0)
+	@$(BIN) $(PY) -m trchaos.wire $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
+
 chaos-fleet: ## Run seeded faults between the operator and a real API server, Job controller and garbage collector (SEEDS=30, SEED=7)
 	@$(BIN) $(PY) -m trchaosfleet $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),30))
 
@@ -91,4 +94,4 @@ format: ## Format the Python code
 bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
-.PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-fleet chaos-storage chaos-resume chaos-node corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench
+.PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-wire chaos-fleet chaos-storage chaos-resume chaos-node corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench

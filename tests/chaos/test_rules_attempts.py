@@ -90,6 +90,19 @@ def test_no_pod_begins_for_a_run_that_was_suspended_before_its_job_was_made() ->
     assert not broken_by(lambda hand: begin(hand, suspended_first=False))
 
 
+def test_no_pod_begins_for_a_run_that_has_ended_unless_it_is_retried() -> None:
+    async def begin(hand: Hand, *, retried: bool) -> None:
+        accept(hand)
+        hand.store(conditions={"Finished": ("True", "Failed")})
+        if retried:
+            hand.change(retry=1)  # the status that says so is refused
+        await asyncio.sleep(40)
+        hand.pod(hand.job())
+
+    assert "no pod for a run that wants none" in broken_by(lambda hand: begin(hand, retried=False))
+    assert "no pod for a run that wants none" not in broken_by(lambda hand: begin(hand, retried=True))
+
+
 def test_numbers_of_attempts_only_grow_by_one() -> None:
     async def count(hand: Hand, *numbers: tuple[int, int]) -> None:
         accept(hand)

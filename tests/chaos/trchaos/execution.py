@@ -6,7 +6,7 @@ import asyncio
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -44,12 +44,18 @@ class EndlessError(BaseException):
     """An execution does not end; no code that catches errors may catch it."""
 
 
-def execute(schedule: Schedule, *, trace: Trace | None = None) -> Report:
+def execute(
+    schedule: Schedule,
+    *,
+    trace: Trace | None = None,
+    make_world: Callable[[int], World] = World,
+    run: Callable[[Coroutine[Any, Any, None]], None] = run_virtual,
+) -> Report:
     """Execute a schedule in virtual time; what happens is written to `trace`."""
     report = Report(schedule.seed, runs=len(schedule.runs), faults=Counter(f.kind for f in schedule.faults))
     try:
         with _limited(REAL_SECONDS):
-            run_virtual(_Execution(schedule, report, trace).run())
+            run(_Execution(schedule, report, trace, make_world).run())
     except (HotLoopError, StuckError, EndlessError) as error:
         report.violations.append(Violation(report.seconds, "no hot loop", "", str(error)))
     return report
@@ -58,12 +64,14 @@ def execute(schedule: Schedule, *, trace: Trace | None = None) -> Report:
 class _Execution:
     """One execution, from an empty cluster to its end."""
 
-    def __init__(self, schedule: Schedule, report: Report, trace: Trace | None) -> None:
-        self._schedule, self._report, self._trace = schedule, report, trace
+    def __init__(
+        self, schedule: Schedule, report: Report, trace: Trace | None, make_world: Callable[[int], World]
+    ) -> None:
+        self._schedule, self._report, self._trace, self._make_world = schedule, report, trace, make_world
 
     async def run(self) -> None:
         schedule, report = self._schedule, self._report
-        world = World(schedule.seed)
+        world = self._make_world(schedule.seed)
         world.cluster.agents.reaches = schedule.progress
         world.loop.set_exception_handler(self._failed)
         invariants = Invariants(world)
@@ -82,6 +90,7 @@ class _Execution:
             for process in world.processes:
                 process.kill()
             await asyncio.sleep(0)
+            await world.close()
 
     async def _settle(self, world: World, invariants: Invariants) -> None:
         """Wait until all causes are gone and all runs have ended, then check what must hold in the quiet."""

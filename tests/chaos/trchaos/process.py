@@ -125,14 +125,14 @@ def own_tasks(loop: asyncio.AbstractEventLoop) -> None:
     def make(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
         context = options.get("context")
         owner = context.get(_OWNER) if context is not None else _OWNER.get()
-        if owner is not None:
-            coro = _stoppable(coro, owner)
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **options)
+        steps = _stoppable(coro, owner) if owner is not None else coro
+        task: asyncio.Task[Any] = asyncio.Task(steps, loop=loop, **options)
         if owner is not None:
             owner.tasks[task] = None
             task.add_done_callback(lambda done: owner.tasks.pop(done, None))
             if not owner.alive:
                 task.cancel()
+                task.add_done_callback(lambda _: coro.close())  # it never begins
         return task
 
     loop.set_task_factory(make)  # type: ignore[arg-type]

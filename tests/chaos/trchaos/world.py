@@ -50,7 +50,7 @@ class World:
     def start_operator(self, name: str = "operator", **settings: Any) -> Process:
         """Start one more operator process."""
         number = len(self.processes)
-        process = Process(
+        process = self.make_process(
             f"{name}-{number}",
             server=self.server,
             settings=replace(self.settings, pod_name=f"{name}-{number}", **settings),
@@ -60,6 +60,13 @@ class World:
         )
         self.processes.append(process)
         return process
+
+    def make_process(self, name: str, **options: Any) -> Process:
+        """Make a process; other worlds have others."""
+        return Process(name, **options)
+
+    async def close(self) -> None:
+        """Free what the world has taken from the machine: nothing in the model."""
 
     def create_run(self, body: dict[str, Any], wish: Wish, *, namespace: str = "default") -> None:
         self.wishes[f"{namespace}/{body['metadata']['name']}"] = wish

@@ -40,7 +40,8 @@ class Attempts(Rule):
                 continue  # a Job that something else resumes gets a new pod as soon as its old one terminates
             if pod.uid != played.pod_uid and pod.gone is None and pod.uid not in self._given_up and self._runs(pod):
                 self.scene.broken("one live attempt", run.key, f"{played.name} began beside {pod.name}")
-        for why, since in (("suspended", run.suspended), ("ended", run.ended), ("deleted", run.gone)):
+        ended = None if _runs_again(run) else run.ended
+        for why, since in (("suspended", run.suspended), ("ended", ended), ("deleted", run.gone)):
             made = run.jobs[played.job_uid].made if played.job_uid in run.jobs else self.scene.now
             late = since is not None and made > since + SENT_SECONDS
             if since is not None and late and self.scene.now > since + START_SECONDS:
