@@ -136,7 +136,7 @@ def broken_by(sequence: Callable[[Hand], Coroutine[Any, Any, None]], **spec: Any
     async def play() -> set[str]:
         hand = Hand(**spec)
         await sequence(hand)
-        hand.invariants.processes.finish()
+        hand.invariants.close()
         found = hand.broken
         for process in hand.world.processes:
             process.kill()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
+from trainingrun.engine.reconciler import Reconciler
 from trchaos import execution, faults
 from trchaos.execution import execute
+from trchaos.rules.processes import log_errors_only
 from trchaos.schedule import Fault, RunPlan, Schedule, make
 from trchaos.trace import Trace
 
@@ -81,3 +85,38 @@ def test_an_execution_that_computes_without_end_is_seen(monkeypatch: pytest.Monk
     monkeypatch.setattr(execution.Invariants, "finish", compute)
     found = execute(Schedule(0, RUNS[:1], ()))
     assert [violation.text for violation in found.violations] == ["not done after 1 s of the CPU's time"]
+
+
+def test_a_task_of_the_operator_that_computes_without_end_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task keeps almost every exception for whoever waits for it; and the next operator computes without end too."""
+
+    async def compute(*_: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(execution, "REAL_SECONDS", 1)
+    monkeypatch.setattr(Reconciler, "handle", compute)
+    found = execute(Schedule(0, RUNS[:1], ()))
+    assert "not done after 1 s of the CPU's time" in {violation.text for violation in found.violations}
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    log_errors_only()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_an_error_that_an_operator_catches_and_logs_is_seen_in_a_search(
+    quiet: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Reconciler._reconcile
+
+    async def reconcile(self: Reconciler, key: str) -> None:
+        await whole(self, key)
+        if key:
+            raise ValueError("odd")
+
+    monkeypatch.setattr(Reconciler, "_reconcile", reconcile)
+    found = execute(Schedule(0, RUNS[:1], ()))
+    assert "no unexpected error" in {violation.rule for violation in found.violations}

@@ -45,6 +45,20 @@ def test_another_version_of_the_code_begins_anew(tmp_path: Path, monkeypatch: py
     assert State(path).tally.seeds == 1
 
 
+def test_searches_of_two_versions_at_the_same_time_keep_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "chaos.json"
+    one = State(path)
+    monkeypatch.setattr(state, "version", lambda: "another")
+    other = State(path)
+    for found in (one, other):
+        found.tally.add(Report(0))
+        found.save()
+    assert State(path).tally.seeds == 1
+    monkeypatch.undo()
+    assert State(path).tally.seeds == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_processes_execute_seeds_and_the_table_has_their_sums() -> None:
     tally, said = Tally(), list[str]()
     search(tally, seconds=0.5, start=5, processes=1, say=said.append)

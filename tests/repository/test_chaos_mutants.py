@@ -51,6 +51,18 @@ def test_an_operator_that_does_nothing_is_caught(copied: Path) -> None:
     assert caught.seed == 0
 
 
+def test_an_error_that_changes_nothing_is_caught(copied: Path) -> None:
+    """What an operator catches and logs is a violation also where its other words are not wanted."""
+    file = copied / "trainingrun/engine/reconciler.py"
+    ok = 'metrics.RECONCILES.labels("ok").inc()'
+    text = file.read_text(encoding="utf-8")
+    assert ok in text
+    file.write_text(text.replace(ok, 'log.error("odd")'), encoding="utf-8")
+    caught = hunt(copied, seeds=1, today=Today())
+    assert caught is not None
+    assert caught.rule == "no unexpected error"
+
+
 def test_the_operator_of_today_is_not_caught(copied: Path) -> None:
     assert hunt(copied, seeds=1, today=Today()) is None
 

@@ -143,15 +143,21 @@ class Cache:
         """Remove a pod that the server does not have, as the newest version shows it that is known."""
         self.drop_pod(self.pods.get(pod.run_key, {}).get(pod.uid, pod))
 
-    def put_pods_of_run(self, known: Iterable[PodView], pods: Iterable[PodView]) -> None:
-        """Store all pods of a run as they were just read; `known` were in the cache before, those it lacks are gone."""
+    def put_pods_of_run(self, run: Run, known: Iterable[PodView], pods: Iterable[PodView]) -> None:
+        """Store all pods of a run as they were just read; of `known`, which were in the cache before, others are gone.
+
+        They are not taken if the run was deleted meanwhile.
+        """
+        held = self.runs.get(run.key)
+        if held is None or held.uid != run.uid:
+            return
         pods = list(pods)
         for pod in pods:
             if not self._is_deleted(pod.uid):
                 self._store_pod(pod)
         for pod in known:
             if pod.uid not in _uids(pods) and not pod.gone:
-                self.drop_pod(pod)
+                self.drop_missing_pod(pod)
 
     def jobs_of(self, run: Run) -> tuple[JobView, ...]:
         """Jobs that name this run as their owner, which proves nothing."""

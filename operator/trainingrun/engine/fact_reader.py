@@ -103,7 +103,7 @@ class FactReader:
         known = self._cache.pods_of(run)
         found = objects.list_all(self._api, "Pod", namespace=run.namespace, run_uid=run.uid)
         pods = [PodView.from_object(body) async for body in found]
-        self._cache.put_pods_of_run(known, [pod for pod in pods if pod is not None])
+        self._cache.put_pods_of_run(run, known, [pod for pod in pods if pod is not None])
         self._memories.of(run).pods_read = True
 
     def wrote_document(self, run: Run, text: str) -> None:

@@ -24,6 +24,7 @@ TRY_AGAIN_SECONDS: Final = 10.0
 LIST_AGAIN_SECONDS: Final = 2.0
 FIRST_RESYNCS_SECONDS: Final = (5.0, 60.0)  # kopf's watches begin after the first listing, on a busy machine long after
 RESYNC_SECONDS: Final = 600.0
+SHOWN_SECONDS: Final = 60.0  # at most, for the objects in the listing of a watch to arrive one by one
 SAY_AGAIN_SECONDS: Final = 600.0
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Place:
     async def _list_repeatedly(self) -> None:
         """List everything before the first decision, and now and then: watches can miss deletions."""
         await self._prepare()
+        self._relisted.clear()
         waits = itertools.chain(FIRST_RESYNCS_SECONDS, itertools.repeat(RESYNC_SECONDS))
         while True:
             listed = await self._list(self.namespace)
@@ -109,11 +111,19 @@ class Place:
                 self._enter()
             elif listed:
                 self._changed(self.namespace)
-            served = self.state is State.SERVED
+            await self._wait(next(waits) if self.state is State.SERVED else LIST_AGAIN_SECONDS)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for the next listing: so long, or until a watch has listed and shown all that was in its listing.
+
+        What a watch lists while this one is read may tell of later deletions, so that it is not forgotten.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._relisted.wait(), seconds)
+        until = self._clock.monotonic() + SHOWN_SECONDS
+        while self._relisted.is_set() and self._clock.monotonic() < until:
             self._relisted.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._relisted.wait(), next(waits) if served else LIST_AGAIN_SECONDS)
-                await asyncio.sleep(LIST_AGAIN_SECONDS)  # the watch is still reading its listing
+            await asyncio.sleep(LIST_AGAIN_SECONDS)
 
     async def _list(self, namespace: str | None) -> bool:
         try:

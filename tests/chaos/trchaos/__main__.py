@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from pathlib import Path
 from typing import Final
 
 from trchaos.execution import execute
+from trchaos.rules.processes import log_errors_only
 from trchaos.schedule import Schedule, make
 from trchaos.search import HASH_SEED, PROCESSES, search, table
 from trchaos.shrink import as_text, shrink
@@ -67,13 +67,13 @@ def _replay(schedule: Schedule, arguments: argparse.Namespace) -> int:
     for violation in report.violations:
         print(f"violated at {violation.at:.3f} s: {violation.rule} ({violation.run}): {violation.text}")
     if report.violations and arguments.shrink:
-        logging.disable(logging.CRITICAL)
+        log_errors_only()
         _shrink(schedule, report.violations[0].rule, folder=arguments.save)
     return int(bool(report.violations))
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    logging.disable(logging.CRITICAL)
+    log_errors_only()
     state = State(arguments.state)
     known = set(state.tally.violations)
     search(

@@ -40,8 +40,8 @@ class Report:
     violations: list[Violation] = field(default_factory=list)
 
 
-class EndlessError(BaseException):
-    """An execution does not end; no code that catches errors may catch it."""
+class EndlessError(KeyboardInterrupt):
+    """An execution does not end; of all exceptions, only such ones pass through the tasks of an event loop."""
 
 
 def execute(
@@ -86,6 +86,7 @@ class _Execution:
         try:
             await self._settle(world, invariants)
         finally:
+            invariants.close()
             report.requests, report.seconds = len(world.server.requests), world.loop.time()
             for process in world.processes:
                 process.kill()
@@ -146,13 +147,16 @@ def _is_at_rest(run: dict[str, Any]) -> bool:
 
 @contextmanager
 def _limited(seconds: int) -> Iterator[None]:
-    """Raise EndlessError when the block takes more CPU time; only the main thread can be interrupted so."""
+    """Raise EndlessError when the block takes more CPU time, and again if it does not end then.
+
+    Only the main thread can be interrupted so.
+    """
 
     def end(*_: object) -> None:
         raise EndlessError(f"not done after {seconds} s of the CPU's time")
 
     before = signal.signal(signal.SIGVTALRM, end)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
     try:
         yield
     finally:

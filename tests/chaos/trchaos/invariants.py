@@ -71,6 +71,10 @@ class Invariants:
             if run.gone is None and not run.forged and not is_true(run.status, "Finished") and run.suspended is None:
                 self.scene.broken("every run ends", run.key, str(run.status.get("message")))
 
+    def close(self) -> None:
+        """Look at nothing any more."""
+        self.processes.close()
+
     def children_are_gone(self) -> None:
         """Check that nothing is left once all runs are deleted."""
         self._children.have_owners()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import time
@@ -11,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from typing import Final
 
 from trchaos.execution import Report, execute
+from trchaos.rules.processes import log_errors_only
 from trchaos.schedule import make
 from trchaos.state import Tally
 
@@ -33,7 +33,7 @@ def search(
     os.environ["PYTHONHASHSEED"] = HASH_SEED  # workers are new processes
     before, began = tally.seeds, time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=log_errors_only) as pool:
         for report in _reports(pool, tally.missing(start), until=began + seconds, ahead=processes * AHEAD):
             if report is not None:
                 tally.add(report)
@@ -59,10 +59,6 @@ def _reports(pool: ProcessPoolExecutor, seeds: Iterator[int], *, until: float, a
         if time.monotonic() - said >= SAY_SECONDS:
             said = time.monotonic()
             yield None
-
-
-def _prepare() -> None:
-    logging.disable(logging.CRITICAL)
 
 
 def run_seed(seed: int) -> Report:

@@ -76,21 +76,24 @@ class Tally:
 
 
 class State:
-    """A file with the tally of each version."""
+    """A file with the tally of each version; of two searches of one version at a time, it keeps the last one's."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._version = path, version()
-        self._all: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        found = self._all.get(self._version)
+        found = self._read().get(self._version)
         self.tally = Tally.of(found) if found else Tally()
 
     def save(self) -> None:
         """Write the file; a search that is killed meanwhile leaves the one before."""
-        self._all[self._version] = self.tally.document()
+        whole = {**self._read(), self._version: self.tally.document()}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(self._all, indent=1), encoding="utf-8")
+        new = self._path.with_suffix(f".{os.getpid()}.new")  # other versions may be searched at the same time
+        new.write_text(json.dumps(whole, indent=1), encoding="utf-8")
         new.replace(self._path)
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+        return found
 
 
 def version() -> str:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Iterable
 
 from trchaos.execution import execute
+from trchaos.rules.processes import log_errors_only
 from trchaos.schedule import make
 
 
@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
-    logging.disable(logging.CRITICAL)
+    log_errors_only()
     stream(range(arguments.first, arguments.first + arguments.seeds))
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -52,9 +53,28 @@ async def test_reads_the_pods_of_a_run_once_a_decision() -> None:
 
 
 def test_pods_that_were_read_replace_what_was_known_unless_they_were_deleted_meanwhile() -> None:
-    cache, gone, deleted = Cache(), a_pod(uid="gone"), a_pod(uid="deleted")
+    cache, run, gone, deleted = Cache(), a_run().build(), a_pod(uid="gone"), a_pod(uid="deleted")
+    cache.put_run(run)
     cache.put_pod(gone)
-    known = cache.pods_of(a_run().build())
+    known = cache.pods_of(run)
     cache.drop_pod(deleted)
-    cache.put_pods_of_run(known, [deleted])
+    cache.put_pods_of_run(run, known, [deleted])
+    assert not cache.pods
+
+
+def test_a_pod_that_changed_while_pods_were_read_is_gone_all_the_same() -> None:
+    cache, run, pod = Cache(), a_run().build(), a_pod(resource_version="5")
+    cache.put_run(run)
+    cache.put_pod(pod)
+    known = cache.pods_of(run)
+    cache.put_pod(replace(pod, resource_version="6"))
+    cache.put_pods_of_run(run, known, [])
+    assert not cache.pods
+
+
+def test_pods_of_a_run_that_was_deleted_while_they_were_read_are_not_taken() -> None:
+    cache, run = Cache(), a_run().build()
+    cache.put_run(run)
+    cache.drop_run(run.key, uid=run.uid)
+    cache.put_pods_of_run(run, (), [a_pod()])
     assert not cache.pods

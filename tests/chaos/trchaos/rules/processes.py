@@ -15,6 +15,11 @@ LOGGERS: Final = ("trainingrun", "asyncio")
 TABLES: Final = ("runs", "jobs", "pods", "progress", "hints", "lost_boards")  # of the cache
 
 
+def log_errors_only() -> None:
+    """Let operators log nothing in this process but errors, which are violations: words alone take time."""
+    logging.disable(logging.WARNING)
+
+
 class Processes(Rule):
     """What operators say and keep."""
 
@@ -24,7 +29,8 @@ class Processes(Rule):
         for name in LOGGERS:
             logging.getLogger(name).addHandler(self._log)
 
-    def finish(self) -> None:
+    def close(self) -> None:
+        """Look at the log no longer; all of the execution is over."""
         for name in LOGGERS:
             logging.getLogger(name).removeHandler(self._log)
         for process in self.scene.world.processes:
