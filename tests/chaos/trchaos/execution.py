@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from trchaos import faults
@@ -20,7 +20,7 @@ from trchaos.rules.rule import Violation
 from trchaos.schedule import Fault, RunPlan, Schedule
 from trchaos.trace import Trace
 from trchaos.world import World
-from trfakes.builders import a_run
+from trfakes.builders import SETTINGS, a_run
 
 SETTLE_SECONDS: Final = 6 * 3600.0  # from the end of the last cause; three stages may use up every back-off
 LOOK_SECONDS: Final = 30.0
@@ -63,7 +63,7 @@ class _Execution:
 
     async def run(self) -> None:
         schedule, report = self._schedule, self._report
-        world = World(schedule.seed)
+        world = World(schedule.seed, settings=replace(SETTINGS, namespaces=schedule.namespaces))
         world.cluster.agents.reaches = schedule.progress
         world.loop.set_exception_handler(self._failed)
         invariants = Invariants(world)

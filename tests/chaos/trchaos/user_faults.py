@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trchaos.world import World
 
 CHILDREN: Final = ("jobs", "pods", "configmaps", "deployments", "services")
+FORGED_IMAGE: Final = "forged.example.com/trainer:1"
 API: Final[Mapping[str, tuple[str, str]]] = {"jobs": ("batch/v1", "Job"), "configmaps": ("v1", "ConfigMap")}
 
 
@@ -159,6 +160,40 @@ def _replace_document(world: World, values: Values) -> None:
     world.loop.call_later(values["seconds"], delete)
 
 
+def _forge_document(world: World, values: Values) -> None:
+    """Create a run once more, and in that moment the ConfigMap that it is about to have, with other images."""
+    namespace, _, name = values["run"].partition("/")
+    run, found = named(world, "trainingruns", values["run"]), of_run(world, "configmaps", values["run"])
+    if run is None or not found:
+        return
+    text = found[0]["data"]["resolved.json"].replace(world.settings.trainer_image, FORGED_IMAGE)
+    _delete_run(world, {"run": values["run"], "again": values["again"]})
+
+    def forge() -> None:
+        made = named(world, "trainingruns", values["run"])
+        if made is None or made["metadata"]["uid"] == run["metadata"]["uid"]:
+            return
+        meta = made["metadata"]
+        owner = {"uid": meta["uid"], "controller": True, "name": name, "kind": run["kind"]}
+        child = f"{name}-resolved-{meta['uid'][:8]}"
+        body: Object = {
+            "metadata": {"name": child, "ownerReferences": [{**owner, "apiVersion": run["apiVersion"]}]},
+            "data": {"resolved.json": text},
+        }
+        try:
+            world.store.create("configmaps", body, namespace=namespace)
+        except StatusError:
+            return
+        world.loop.call_later(values["seconds"], remove, child, text)
+
+    def remove(child: str, text: str) -> None:
+        held = world.store.find("configmaps", child, namespace=namespace)
+        if held is not None and held["data"]["resolved.json"] == text:
+            world.store.delete("configmaps", child, namespace=namespace)
+
+    world.loop.call_later(values["again"], forge)
+
+
 def _forge(world: World, values: Values) -> None:
     """Write into the status of a run what only the operator may write, or remove all of it; later raise spec.retry."""
     namespace, _, name = values["run"].partition("/")
@@ -280,6 +315,15 @@ KINDS: Final[Mapping[str, Kind]] = {
     "document replaced": Kind(
         lambda chance, runs: {"run": a_run_of(chance, runs), "seconds": seconds(chance, 1.0, 900.0)},
         _replace_document,
+    ),
+    "document forged": Kind(
+        lambda chance, runs: {
+            "run": a_run_of(chance, runs),
+            "again": seconds(chance, 0.5, 30.0),
+            "seconds": seconds(chance, 1.0, 300.0),
+        },
+        _forge_document,
+        lambda values: float(values["again"] + values["seconds"]),
     ),
     "status forged": Kind(
         lambda chance, runs: {

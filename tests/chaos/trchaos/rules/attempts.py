@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from trchaos.cluster import Played
     from trchaos.rules.rule import Scene
     from trchaos.rules.truth import JobFacts, PodFacts, RunFacts
+    from trchaos.server import Request
 
 LOST: Final = timedelta(seconds=120)  # beyond its grace period, after which a pod on an unreachable node is given up
 SENT_SECONDS: Final = 2.0  # a creation that was sent before can arrive so much later
@@ -46,6 +47,10 @@ class Attempts(Rule):
             if since is not None and late and self.scene.now > since + START_SECONDS:
                 text = f"{played.name} began {self.scene.now - since:.0f} s after the run was {why}"
                 self.scene.broken("no pod for a run that wants none", run.key, text)
+
+    def called(self, request: Request) -> None:
+        if request.outdated:
+            self.scene.broken("no child for a run that is gone", "", f"{request.client}: {request.path} {request.name}")
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
         old, new = entries(before), entries(now)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 STAGES: Final = ("prep", "train", "export")
 CONDITION: Final = {"prep": "Prepared", "train": "Trained", "export": "Exported"}
 # What an attempt counts as that really ended so (docs/architecture.md, "Failures"); all others have the same name.
-COUNTS_AS: Final = {"killed": "crash", "oomKilled": "outOfMemory", "scratchFull": "diskFull"}
+COUNTS_AS: Final = {
+    "killed": "crash",
+    "oomKilled": "outOfMemory",
+    "scratchFull": "diskFull",
+    "scratchFullTold": "diskFull",
+    "nodeDiskFull": "diskFull",
+}
 
 
 @dataclass
@@ -30,7 +36,13 @@ class JobFacts:
     attempt: int
     made: float
     gone: float | None = None
+    held: float | None = None  # when something else has suspended it last
     body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is there, not deleted, and has not ended."""
+        return self.gone is None and "deletionTimestamp" not in self.body["metadata"] and not has_ended(self.body)
 
 
 @dataclass
@@ -161,6 +173,8 @@ class Truth:
         if not owners & ({run.uid} if change.plural == "jobs" else run.jobs.keys()):
             return  # anybody can make an object with such labels
         child = run.jobs.setdefault(meta["uid"], JobFacts(*of)) if change.plural == "jobs" else _pod(run, meta, of)
+        if isinstance(child, JobFacts) and _is_held(change.body) and not _is_held(child.body):
+            child.held = now
         child.body = change.body
         if change.kind == "DELETED":
             child.gone = now
@@ -171,6 +185,16 @@ def _pod(run: RunFacts, meta: Mapping[str, Any], of: tuple[str, str, str, int, f
     if "deletionTimestamp" in meta:
         pod.ends_by = datetime.fromisoformat(meta["deletionTimestamp"])
     return pod
+
+
+def has_ended(job: Mapping[str, Any]) -> bool:
+    """Whether a Job is Complete or Failed."""
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
+
+
+def _is_held(job: Mapping[str, Any]) -> bool:
+    return bool((job.get("spec") or {}).get("suspend"))
 
 
 def unfinished(pod: Object) -> bool:
