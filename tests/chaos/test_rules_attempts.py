@@ -114,6 +114,16 @@ def test_a_number_is_used_for_one_job() -> None:
         hand.world.store.remove("jobs", "run-prep-1")
         hand.job()
 
+    async def twice_by(hand: Hand, *operators: str) -> None:
+        accept(hand)
+        for operator in operators:
+            hand.world.server.acting = operator
+            hand.job()
+            hand.world.server.acting = ""
+            hand.world.store.remove("jobs", "run-prep-1")
+
+    assert broken_by(lambda hand: twice_by(hand, "a-0", "a-0")) == {"numbers of attempts never repeat"}
+    assert not broken_by(lambda hand: twice_by(hand, "a-0", "a-1"))
     assert broken_by(lambda hand: twice(hand, recorded=True)) == {"numbers of attempts never repeat"}
     assert not broken_by(lambda hand: twice(hand, recorded=False))
 

@@ -25,7 +25,8 @@ WAITS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def _node(world: World, values: Values) -> Node:
-    nodes = world.cluster.nodes
+    used = {played.node for played in world.cluster.pods.values() if played.ended is None}
+    nodes = [node for node in world.cluster.nodes if node.name in used] or world.cluster.nodes
     return nodes[min(int(values["pick"] * len(nodes)), len(nodes) - 1)]
 
 
@@ -217,8 +218,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "pod stuck": Kind(
         lambda chance, _: {
             "pick": share(chance),
-            "finalizer": chance.random() < 0.5,
-            "seconds": seconds(chance, 5.0, 1800.0),
+            "finalizer": chance.random() < 0.4,
+            "seconds": seconds(chance, 300.0 if chance.random() < 0.4 else 5.0, 1800.0),
         },
         _stuck,
     ),
@@ -241,7 +242,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda chance, runs: {"run": a_run_of(chance, runs), "times": chance.choice((1, 1, 2, 4))}, _lose_dataset
     ),
     "Job controller late": Kind(lambda chance, _: {"seconds": seconds(chance, 2.0, 12.0)}, _delay_jobs),
-    "agents out of reach": Kind(lambda chance, _: {"seconds": seconds(chance, 10.0, 600.0)}, _unreachable),
+    "agents out of reach": Kind(lambda chance, _: {"seconds": seconds(chance, 25.0, 600.0)}, _unreachable),
     "queue of Jobs": Kind(
         lambda chance, runs: {
             **_draw_namespace(chance, runs),

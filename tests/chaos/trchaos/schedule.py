@@ -103,6 +103,7 @@ def make(seed: int) -> Schedule:
     runs = tuple(_draw_run(chance, number) for number in range(count))
     chosen = tuple(sorted(_draw_faults(chance, runs), key=lambda fault: fault.at))
     progress, listed = chance.random() < 0.25, chance.random() < 0.2
+    progress = progress or any(fault.kind == "agents out of reach" for fault in chosen)
     return Schedule(seed, runs, chosen, progress=progress, namespaces=NAMESPACES if listed else ())
 
 
@@ -115,7 +116,9 @@ def _draw_faults(chance: random.Random, runs: tuple[RunPlan, ...]) -> Iterator[F
         kinds = list(chance.choice(TOGETHER))
     elif few < 0.6:
         kinds = chance.sample(kinds, 3)
-    moment = chance.uniform(0.0, horizon) if chance.random() < 0.3 else None
+    # A run has just been created, or is at work.
+    moments = (max(0.0, chance.choice(runs).at - MOMENT_SECONDS / 4), chance.uniform(0.0, horizon))
+    moment = chance.choice(moments) if chance.random() < 0.4 else None
     for _ in range(chance.choice((0, 1, 2, 4, 6, 8, 12))):
         kind = chance.choice(kinds)
         values = faults.KINDS[kind].draw(chance, runs)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 METHODS: Final = (["POST"], ["PATCH"], ["DELETE"], ["GET"], ["POST", "PATCH", "DELETE"])
 KINDS_OF_OBJECTS: Final = ("", "", "trainingruns", "jobs", "configmaps", "leases", "pods", "events", "deployments")
+OFTEN: Final = ((["PATCH"], "trainingruns"), (["PATCH"], "trainingruns"), (["POST"], "jobs"), (["DELETE"], "jobs"))
 WATCHED: Final = ("", "trainingruns", "jobs", "pods")
 # What an admission webhook, a quota or a policy answers; {kind} is the plural of what is created.
 _QUOTA: Final = "{kind} is forbidden: exceeded quota: {kind}, requested: count/{kind}=1, used: 9, limited: 9"
@@ -49,12 +50,15 @@ def _matching(methods: Sequence[str], plural: str) -> Callable[[str, str], bool]
 
 
 def _draw_failure(chance: random.Random, _: Sequence[RunPlan]) -> Values:
+    methods, plural = chance.choice(METHODS), chance.choice(KINDS_OF_OBJECTS)
+    if chance.random() < 0.5:
+        methods, plural = chance.choice(OFTEN)
     return {
-        "methods": chance.choice(METHODS),
-        "of": chance.choice(KINDS_OF_OBJECTS),
+        "methods": methods,
+        "of": plural,
         "seconds": seconds(chance, 1.0, 400.0),
         "share": chance.choice((0.2, 0.7, 1.0)),
-        "status": chance.choice((0, 404, 409, 429, 500, 503, 504)),
+        "status": chance.choice((0, 404, 409, 409, 429, 500, 503, 504)),
         "takesEffect": chance.random() < 0.4,
         "retryAfter": chance.choice((0, 0, 1, 30, 1000)),
     }

@@ -15,7 +15,7 @@ from trchaos.server import ModelServer
 from trchaos.store import ChaosStore
 from trfakes.builders import SETTINGS
 
-LOG_SECONDS: Final = 30.0  # between two lines of an agent about its progress
+LOG_SECONDS: Final = 60.0  # between two lines of an agent about its progress
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
