@@ -22,7 +22,8 @@ TOGETHER: Final = (
     ("calls fail", "run deleted", "child deleted", "calls slow"),
     ("queue of Jobs", "pod disrupted", "operator killed"),
     ("node lost", "pod stuck", "pod force deleted"),
-    ("pod force deleted", "Job controller late", "operator killed"),
+    ("pod force deleted", "pod force deleted", "Job controller late"),
+    ("calls slow", "calls slow", "run deleted"),
     ("several changes", "calls slow", "second operator"),
     ("data set lost", "containers ended", "operator killed"),
     ("agents out of reach", "operator killed", "operator cut off"),
@@ -148,8 +149,8 @@ def _draw_run(chance: random.Random, number: int) -> RunPlan:
 def _draw_spec(chance: random.Random) -> dict[str, Any]:
     """Fields that differ from the default."""
     spec: dict[str, Any] = {}
-    if chance.random() < 0.25:
-        spec["startDeadlineSeconds"] = chance.choice((10, 20, 30, 60, 300, 3600))
+    if chance.random() < 0.35:
+        spec["startDeadlineSeconds"] = chance.choice((10, 20, 30, 60, 60, 300, 3600))
     if chance.random() < 0.1:
         spec["activeDeadlineSeconds"] = chance.choice((60, 600, 3600))
     if chance.random() < 0.15:
