@@ -122,6 +122,28 @@ def test_a_deadline_ends_what_has_passed_it() -> None:
     assert broken_by(lambda hand: play(hand, "2026-01-01T00:00:30Z"), activeDeadlineSeconds=60) == rule
 
 
+def test_a_start_deadline_ends_only_what_never_ran() -> None:
+    async def play(hand: Hand, *, ran: bool, at: str) -> None:
+        hand.document()
+        hand.store(conditions={"Accepted": ("True", "Accepted"), "Prepared": ("False", "Running"), **WORKS})
+        job = hand.job()
+        begun = {"stage": "prep", "number": 1, "jobUID": job["metadata"]["uid"], "startedAt": AT}
+        hand.store(attempts=[{**begun, **({"ranAt": AT} if ran else {})}])
+        hand.pod(job, phase="Running" if ran else "Pending", begins=ran)
+        reason = "StartDeadlineExceeded"
+        end = {"number": 1, "outcome": "userError", "reason": reason, "endedAt": at}
+        last = {"lastOutcome": "userError", "lastReason": reason, "lastMessage": "", "failures": {"userError": 1}}
+        finished = {"Succeeded": ("False", reason), "Finished": ("True", "Failed")}
+        entry = {"stage": "prep", "number": 1, "ended": 1, "history": [end], **last}
+        hand.store(attempts=[entry], conditions=finished, phase="Failed", finishedAt=at)
+
+    late, early = "2026-01-01T00:01:00Z", "2026-01-01T00:00:30Z"
+    rule = "deadlines end what has passed them"
+    assert not broken_by(lambda hand: play(hand, ran=False, at=late), startDeadlineSeconds=60)
+    assert rule in broken_by(lambda hand: play(hand, ran=False, at=early), startDeadlineSeconds=60)
+    assert rule in broken_by(lambda hand: play(hand, ran=True, at=late), startDeadlineSeconds=60)
+
+
 def test_the_storage_is_blamed_for_what_is_its_fault() -> None:
     async def play(hand: Hand, reason: str) -> None:
         hand.document()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from hand_made import Hand, broken_by
+from trchaos.server import Client
 
 
 def accept(hand: Hand) -> None:
@@ -125,6 +127,16 @@ def test_a_number_is_used_for_one_job() -> None:
         hand.world.store.remove("jobs", "run-prep-1")
         hand.job()
 
+    async def twice_by(hand: Hand, *operators: str) -> None:
+        accept(hand)
+        for operator in operators:
+            hand.world.server.acting = operator
+            hand.job()
+            hand.world.server.acting = ""
+            hand.world.store.remove("jobs", "run-prep-1")
+
+    assert broken_by(lambda hand: twice_by(hand, "a-0", "a-0")) == {"numbers of attempts never repeat"}
+    assert not broken_by(lambda hand: twice_by(hand, "a-0", "a-1"))
     assert broken_by(lambda hand: twice(hand, recorded=True)) == {"numbers of attempts never repeat"}
     assert not broken_by(lambda hand: twice(hand, recorded=False))
 
@@ -138,3 +150,33 @@ def test_attempts_are_made_from_the_document() -> None:
 
     assert broken_by(lambda hand: make(hand, document=False)) == {"a document for every attempt"}
     assert not broken_by(lambda hand: make(hand, document=True))
+
+
+def test_no_attempt_of_a_run_that_has_ended() -> None:
+    async def play(hand: Hand, *, retried: bool) -> None:
+        accept(hand)
+        hand.change(activeDeadlineSeconds=60)
+        hand.store(activeSince="2025-12-31T00:00:00Z")
+        ended = {"Succeeded": ("False", "ActiveDeadlineExceeded"), "Finished": ("True", "Failed")}
+        hand.store(conditions=ended, phase="Failed", finishedAt="2026-01-01T00:00:00Z")
+        if retried:
+            hand.change(retry=1)
+        hand.job()
+
+    assert broken_by(lambda hand: play(hand, retried=False)) == {"no attempt of a run that has ended"}
+    assert not broken_by(lambda hand: play(hand, retried=True))
+
+
+def test_an_operator_that_saw_the_deletion_of_a_run_creates_nothing_for_it() -> None:
+    async def play(hand: Hand, *, seen: bool) -> None:
+        client = Client("operator-0")
+        hand.lease("operator-0")
+        if seen:
+            client.gone.add(hand.uid)
+        owner = {"uid": hand.uid, "controller": True, "name": "run", "kind": "TrainingRun"}
+        body = json.dumps({"metadata": {"name": "run-resolved-0", "ownerReferences": [owner]}})
+        path = "/api/v1/namespaces/default/configmaps"
+        await hand.world.server.call(client, "POST", path, query={}, body=body)
+
+    assert broken_by(lambda hand: play(hand, seen=True)) == {"no child for a run that is gone"}
+    assert not broken_by(lambda hand: play(hand, seen=False))

@@ -6,6 +6,8 @@ import asyncio
 import logging
 
 from hand_made import Hand, broken_by
+from trchaos.quiet import is_quiet
+from trchaos.server import Request
 
 STATUS = "/apis/trainingrun.dev/v1alpha1/namespaces/default/trainingruns/run/status"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
@@ -28,6 +30,31 @@ def test_no_patch_without_a_change() -> None:
 
     assert broken_by(lambda hand: patch(hand, 200)) == {"no patch without a change"}
     assert not broken_by(lambda hand: patch(hand, 503, 200))
+
+
+def test_a_refused_creation_is_tried_again_after_a_pause() -> None:
+    async def create(hand: Hand, pause: float, *names: str) -> None:
+        hand.lease("operator-0")
+        for name in names:
+            at = hand.world.loop.time()
+            hand.world.server._record(Request(at, "operator-0", "POST", JOBS, 403, name=name))
+            await asyncio.sleep(pause)
+
+    assert broken_by(lambda hand: create(hand, 0.1, "run-prep-1", "run-prep-1")) == {"a pause after a refusal"}
+    assert not broken_by(lambda hand: create(hand, 0.6, "run-prep-1", "run-prep-1"))
+    assert not broken_by(lambda hand: create(hand, 0.1, "run-prep-1", "other-prep-1"))
+
+
+def test_nothing_is_written_when_nothing_has_changed() -> None:
+    async def rest(hand: Hand, method: str) -> None:
+        hand.lease("operator-0")
+        end(hand)
+        hand.world.loop.call_later(10, hand.call, method, STATUS)
+        await is_quiet(hand.world, hand.invariants, 60, "nothing has changed")
+
+    rule = "no write when nothing has changed"
+    assert rule in broken_by(lambda hand: rest(hand, "PATCH"))
+    assert rule not in broken_by(lambda hand: rest(hand, "GET"))
 
 
 def test_no_storm_of_requests() -> None:

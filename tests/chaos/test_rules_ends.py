@@ -147,3 +147,60 @@ def test_an_end_is_final() -> None:
 
     assert broken_by(lambda hand: play(hand, 0)) == {"an end is final"}
     assert not broken_by(lambda hand: play(hand, 1))
+
+
+def test_a_success_completes_its_stage() -> None:
+    async def play(hand: Hand, reason: str) -> None:
+        begin(hand, "succeeded")
+        done = {"Prepared": ("True" if reason == "Completed" else "False", reason)}
+        hand.store(attempts=[entry("succeeded", failures=None)], conditions=done)
+
+    assert broken_by(lambda hand: play(hand, "Running")) == {"a success completes its stage"}
+    assert not broken_by(lambda hand: play(hand, "Completed"))
+
+
+def test_a_lost_data_set_is_prepared_again_twice() -> None:
+    async def play(hand: Hand, failures: int, conditions: dict[str, tuple[str, str]]) -> None:
+        hand.document()
+        begun = {"Accepted": ("True", "Accepted"), "Prepared": ("True", "Completed"), "Trained": ("False", "Running")}
+        hand.store(conditions={**begun, **WORKS})
+        job = hand.job("train")
+        hand.store(attempts=[{"stage": "train", "number": 1, "jobUID": job["metadata"]["uid"]}])
+        if failures > 1:  # earlier ones, whose ends no rule looks at any more
+            hand.invariants.truth.runs[hand.uid].status["attempts"][0]["failures"] = {"storageRefused": failures - 1}
+        hand.end(hand.pod(job), "storageRefused")
+        lost = entry("storageRefused", failures={"storageRefused": failures}, lastReason="DatasetLost", stage="train")
+        kept = {"phase": "Failed", "finishedAt": AT} if "Finished" in conditions else {}
+        hand.store(attempts=[lost], conditions=conditions, **kept)
+
+    again = {"Prepared": ("False", "DatasetLost")}
+    failed = {"Succeeded": ("False", "DatasetLost"), "Finished": ("True", "Failed")}
+    for failures in (1, 2):
+        assert not broken_by(lambda hand, failures=failures: play(hand, failures, again))  # type: ignore[misc]
+        wrong = broken_by(lambda hand, failures=failures: play(hand, failures, failed))  # type: ignore[misc]
+        assert "a lost data set is prepared again" in wrong
+    assert not broken_by(lambda hand: play(hand, 3, failed))
+    assert broken_by(lambda hand: play(hand, 3, again)) == {LAST}
+
+
+def test_a_job_that_something_else_suspends_goes_on() -> None:
+    async def play(hand: Hand, *, suspended: bool, failed: bool = False) -> None:
+        hand.document()
+        hand.store(conditions={"Accepted": ("True", "Accepted"), "Prepared": ("False", "Running"), **WORKS})
+        job = hand.job()
+        hand.store(attempts=[{"stage": "prep", "number": 1, "jobUID": job["metadata"]["uid"]}])
+        played = hand.pod(job)
+        hand.world.store.patch("jobs", "run-prep-1", {"spec": {"suspend": suspended}})
+        hand.ends_by(played, 5)
+        hand.end(played, "interrupted")
+        await hand.calm()
+        hand.world.store.patch("jobs", "run-prep-1", {"spec": {"suspend": False}})
+        if failed:
+            conditions = [{"type": "Failed", "status": "True"}]
+            hand.world.store.update_status("jobs", "run-prep-1", conditions=conditions)
+        hand.store(attempts=[entry("interrupted", failures={"interrupted": 1})])
+
+    rule = "a suspended Job goes on"
+    assert rule in broken_by(lambda hand: play(hand, suspended=True))
+    assert rule not in broken_by(lambda hand: play(hand, suspended=False))
+    assert rule not in broken_by(lambda hand: play(hand, suspended=True, failed=True))

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from hand_made import Hand, broken_by
+from trchaos.agents import AgentLife, End
+from trchaos.bucket import Bucket, Result
 
 AT = "2026-01-01T00:00:00Z"
 CONSISTENT = "the status is consistent"
@@ -125,3 +127,41 @@ def test_images_that_are_saved_never_become_fewer() -> None:
     saved = [{"dataset": {"savedImages": count, "images": 120}} for count in (20, 10)]
     assert stored(*saved) == {"progress"}
     assert not stored(*reversed(saved))
+
+
+def test_an_attempt_that_has_worked_does_not_start_again() -> None:
+    running = {"conditions": {"Trained": ("False", "Running")}}
+    starts = {"progress": {"stage": "train", "unit": None, "done": None, "updated": AT, "text": "starting"}}
+    attempts = [{"stage": "train", "number": 2, "jobUID": "a"}]
+    assert stored({**shown(5)[0], **running}, starts) == {"progress"}
+    assert not stored({**shown(5)[0], **running}, {**starts, "attempts": attempts})
+
+
+def life(bucket: Bucket, stage: str) -> AgentLife:
+    return AgentLife(stage, "a", bucket, End(), steps=100, rate=1.0, started_at=0.0)
+
+
+def test_one_epochs_result_wins() -> None:
+    async def publish(hand: Hand, *, first: bool) -> None:
+        bucket = hand.world.cluster.buckets[hand.uid] = Bucket()
+        lives = [life(bucket, "export") for _ in range(2)]
+        for epoch, each in enumerate(lives, 1):
+            each.epoch = epoch
+            bucket.lives.append(each)
+        winner = lives[0 if first else 1]
+        await asyncio.sleep(1)
+        bucket.results["export"] = Result(winner.epoch, "a", hand.world.loop.time())
+        bucket.published.append(("export", winner.epoch))
+        hand.invariants._look()
+
+    assert broken_by(lambda hand: publish(hand, first=True)) == {"one epoch's result wins"}
+    assert not broken_by(lambda hand: publish(hand, first=False))
+
+
+def test_a_resume_is_from_the_newest_checkpoint() -> None:
+    async def resume(hand: Hand, step: int) -> None:
+        hand.world.cluster.buckets[hand.uid] = Bucket(resumed=[(step, 60)])
+        hand.invariants._look()
+
+    assert broken_by(lambda hand: resume(hand, 30)) == {"resume from the newest checkpoint"}
+    assert not broken_by(lambda hand: resume(hand, 60))

@@ -27,7 +27,7 @@ class End:
 
     @property
     def leaves_verdict(self) -> bool:
-        return self.outcome not in {"killed", "oomKilled", "scratchFull"}
+        return self.outcome not in {"killed", "oomKilled", "scratchFull", "nodeDiskFull"}
 
 
 @dataclass
@@ -55,6 +55,8 @@ class AgentLife:
     def begin(self) -> None:
         """Claim an epoch and find where to go on."""
         self.epoch = self.bucket.claim(self, now=self.started_at)
+        if self.stage != "prep":
+            self.bucket.lose_again()
         self.lacks_dataset = self.stage != "prep" and "prep" not in self.bucket.results
         if self.stage == "train":
             self.from_step = self.bucket.newest_step(self.started_at)

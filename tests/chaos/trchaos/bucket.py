@@ -29,6 +29,7 @@ class Bucket:
     lives: list[AgentLife] = field(default_factory=list)  # in the order of their epochs
     results: dict[str, Result] = field(default_factory=dict)
     published: list[tuple[str, int]] = field(default_factory=list)  # stage and epoch, each time a result was written
+    losses: int = 0  # of the prepared data set, that are still to come
     resumed: list[tuple[int, int]] = field(default_factory=list)  # step resumed from, and the newest whole one then
 
     def claim(self, life: AgentLife, *, now: float) -> int:
@@ -54,6 +55,12 @@ class Bucket:
         self.published.append((life.stage, life.epoch))
         return True
 
-    def lose_dataset(self) -> None:
-        """Something deletes the prepared data set."""
+    def lose_dataset(self, times: int = 1) -> None:
+        """Something deletes the prepared data set now, and so many times less one when it is about to be used."""
         self.results.pop("prep", None)
+        self.losses = times - 1
+
+    def lose_again(self) -> None:
+        """An attempt is about to fetch the data set: it may be deleted once more."""
+        if self.losses and self.results.pop("prep", None) is not None:
+            self.losses -= 1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trchaos.world import World
 
 TAINT_SECONDS: Final = 60.0  # from the loss of a node until its pods are deleted
-ENDS: Final = ("killed", "oomKilled", "scratchFull", "crash")
+ENDS: Final = ("killed", "oomKilled", "scratchFull", "scratchFullTold", "nodeDiskFull", "crash")
 DISRUPTIONS: Final = ("EvictionByEvictionAPI", "PreemptionByScheduler")
 REFUSALS: Final = ("Preempting", "Terminated", "Shutdown", "NodeShutdown")  # reasons of pods that a kubelet ends
 WAITS: Final[Mapping[str, tuple[str, str]]] = {
@@ -25,14 +25,15 @@ WAITS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def _node(world: World, values: Values) -> Node:
-    nodes = world.cluster.nodes
+    used = {played.node for played in world.cluster.pods.values() if played.ended is None}
+    nodes = [node for node in world.cluster.nodes if node.name in used] or world.cluster.nodes
     return nodes[min(int(values["pick"] * len(nodes)), len(nodes) - 1)]
 
 
 def _draw_node(chance: random.Random, _: Sequence[RunPlan]) -> Values:
     return {
         "pick": share(chance),
-        "seconds": seconds(chance, 5.0, 1800.0),
+        "seconds": seconds(chance, 400.0 if chance.random() < 0.4 else 5.0, 1800.0),
         "taints": chance.random() < 0.7,
         "comesBack": chance.random() < 0.8,
     }
@@ -149,7 +150,20 @@ def _lose_dataset(world: World, values: Values) -> None:
     run = named(world, "trainingruns", values["run"])
     bucket = world.cluster.buckets.get(run["metadata"]["uid"]) if run is not None else None
     if bucket is not None:
-        bucket.lose_dataset()
+        bucket.lose_dataset(values.get("times", 1))
+
+
+def _delay_jobs(world: World, values: Values) -> None:
+    """Let the Job controller look at no Job for a while, as after the election of another leader."""
+    world.cluster.jobs.late_until = world.loop.time() + values["seconds"]
+
+
+def _unreachable(world: World, values: Values) -> None:
+    """Let no operator reach an agent for a while: what it shows comes from logs then."""
+    agents = world.cluster.agents
+    if agents.reaches:
+        agents.reaches = False
+        world.loop.call_later(values["seconds"], setattr, agents, "reaches", True)
 
 
 def _queue(world: World, values: Values) -> None:
@@ -204,8 +218,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "pod stuck": Kind(
         lambda chance, _: {
             "pick": share(chance),
-            "finalizer": chance.random() < 0.5,
-            "seconds": seconds(chance, 5.0, 1800.0),
+            "finalizer": chance.random() < 0.4,
+            "seconds": seconds(chance, 300.0 if chance.random() < 0.4 else 5.0, 1800.0),
         },
         _stuck,
     ),
@@ -224,12 +238,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     "containers cannot start": Kind(
         lambda chance, runs: {**_draw_namespace(chance, runs), "why": chance.choice(sorted(WAITS))}, _unstartable
     ),
-    "data set lost": Kind(lambda chance, runs: {"run": a_run_of(chance, runs)}, _lose_dataset),
+    "data set lost": Kind(
+        lambda chance, runs: {"run": a_run_of(chance, runs), "times": chance.choice((1, 1, 2, 4))}, _lose_dataset
+    ),
+    "Job controller late": Kind(lambda chance, _: {"seconds": seconds(chance, 2.0, 12.0)}, _delay_jobs),
+    "agents out of reach": Kind(lambda chance, _: {"seconds": seconds(chance, 25.0, 600.0)}, _unreachable),
     "queue of Jobs": Kind(
         lambda chance, runs: {
             **_draw_namespace(chance, runs),
             "seed": chance.getrandbits(20),
-            "preempts": chance.choice((0.0, 0.02, 0.2)),
+            "preempts": chance.choice((0.0, 0.05, 0.2, 0.5)),
         },
         _queue,
     ),

@@ -8,9 +8,10 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from trainingrun.api.settings import Settings
 from trchaos import faults
 from trchaos.invariants import Invariants
 from trchaos.loop import HotLoopError, StuckError, run_virtual
@@ -20,7 +21,7 @@ from trchaos.rules.rule import Violation
 from trchaos.schedule import Fault, RunPlan, Schedule
 from trchaos.trace import Trace
 from trchaos.world import World
-from trfakes.builders import a_run
+from trfakes.builders import SETTINGS, a_run
 
 SETTLE_SECONDS: Final = 6 * 3600.0  # from the end of the last cause; three stages may use up every back-off
 LOOK_SECONDS: Final = 30.0
@@ -48,7 +49,7 @@ def execute(
     schedule: Schedule,
     *,
     trace: Trace | None = None,
-    make_world: Callable[[int], World] = World,
+    make_world: Callable[[int, Settings], World] = World,
     run: Callable[[Coroutine[Any, Any, None]], None] = run_virtual,
 ) -> Report:
     """Execute a schedule in virtual time; what happens is written to `trace`."""
@@ -65,13 +66,13 @@ class _Execution:
     """One execution, from an empty cluster to its end."""
 
     def __init__(
-        self, schedule: Schedule, report: Report, trace: Trace | None, make_world: Callable[[int], World]
+        self, schedule: Schedule, report: Report, trace: Trace | None, make_world: Callable[[int, Settings], World]
     ) -> None:
         self._schedule, self._report, self._trace, self._make_world = schedule, report, trace, make_world
 
     async def run(self) -> None:
         schedule, report = self._schedule, self._report
-        world = self._make_world(schedule.seed)
+        world = self._make_world(schedule.seed, replace(SETTINGS, namespaces=schedule.namespaces))
         world.cluster.agents.reaches = schedule.progress
         world.loop.set_exception_handler(self._failed)
         invariants = Invariants(world)

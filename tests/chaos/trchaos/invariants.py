@@ -40,7 +40,7 @@ class Invariants:
         self._rules: list[Rule] = [
             calm,
             Attempts(self.scene),
-            Ends(self.scene),
+            Ends(self.scene, calm),
             Conditions(self.scene),
             Progress(self.scene),
             self._children,

@@ -36,6 +36,7 @@ class JobController:
     def __init__(self, store: ChaosStore, *, chance: random.Random, quota_full: set[str]) -> None:
         self._store, self._chance, self._quota_full = store, chance, quota_full
         self._loop = asyncio.get_running_loop()
+        self.late_until = 0.0  # before, it looks at no Job
         self._queued: set[str] = set()
         self._busy: set[str] = set()
         self._failures: Counter[str] = Counter()  # to create a pod, by UID of the Job
@@ -71,7 +72,8 @@ class JobController:
     def _queue(self, job: Object) -> None:
         if job["metadata"]["uid"] not in self._queued:
             self._queued.add(job["metadata"]["uid"])
-            self._later(SYNC_SECONDS, self._sync, job)
+            late = max(0.0, self.late_until - self._loop.time())
+            self._loop.call_later(late + self._chance.uniform(*SYNC_SECONDS), self._sync, job)
 
     def _sync(self, seen: Object) -> None:
         """Look at a Job: create or delete its pod, note which pods have ended, and whether the Job has."""

@@ -19,9 +19,11 @@ KUBELET_SECONDS: Final = (0.05, 1.0)
 POD_GC_SECONDS: Final = (0.0, 20.0)  # its period
 WAIT_SECONDS: Final = (5.0, 20.0)  # until a kubelet tries again what did not work
 START_SECONDS: Final = (0.5, 8.0)  # image, volumes, start of the containers
-KILLED: Final = {"killed", "oomKilled", "scratchFull"}  # ends without a verdict
+KILLED: Final = {"killed", "oomKilled", "scratchFull", "nodeDiskFull"}  # ends without a verdict
+TOLD: Final = "scratchFullTold"  # the agent that its kubelet ends for its scratch still says that it was interrupted
 # Reasons with which a kubelet ends pods itself; for those of the node it adds a DisruptionTarget.
 BY_KUBELET: Final = {"Evicted", "Preempting", "Terminated", "Shutdown", "NodeShutdown"}
+NO_SPACE: Final = 28  # exit code of an agent that cannot even write its verdict
 OWN_LIMIT: Final = 'Usage of EmptyDir volume "scratch" exceeds the limit "20Gi". '
 
 
@@ -80,8 +82,8 @@ class Kubelets:
         if outcome in KILLED:
             life.ended_at = now
         else:
-            left = life.finish(now, outcome=outcome)
-        played.ended, played.outcome = now, left.get("outcome", outcome)
+            left = life.finish(now, outcome="interrupted" if outcome == TOLD else outcome)
+        played.ended, played.outcome = now, outcome if outcome == TOLD else left.get("outcome", outcome)
         pod = self.pod_of(played)
         if pod is None:
             return
@@ -89,7 +91,7 @@ class Kubelets:
         names = [container["name"] for container in pod["spec"]["containers"]]
         states = [self._terminated(name, played, failed=failed, outcome=outcome, left=left) for name in names]
         fields: dict[str, Any] = {"phase": "Failed" if failed else "Succeeded", "containerStatuses": states, **more}
-        if outcome == "scratchFull":
+        if outcome in {"scratchFull", TOLD}:
             fields = {"reason": "Evicted", "message": OWN_LIMIT, **fields}
         by_node = more.get("reason") in BY_KUBELET
         self.report(played, disruption="TerminationByKubelet" if by_node else "", **fields)
@@ -259,6 +261,8 @@ class Kubelets:
         ended["reason"] = "Error" if failed else "Completed"
         if outcome == "killed" and agent:
             ended["exitCode"] = 137
+        if outcome == "nodeDiskFull" and agent:
+            ended["exitCode"] = NO_SPACE
         if outcome == "oomKilled" and (agent == (played.stage == "prep")):
             ended |= {"exitCode": 137, "reason": "OOMKilled"}
         if agent and left:

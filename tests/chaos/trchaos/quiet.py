@@ -27,11 +27,11 @@ async def settle(world: World, invariants: Invariants, *, rests: bool) -> None:
     invariants.finish()
     if not rests:
         return
-    await _is_quiet(world, invariants, QUIET_SECONDS, "nothing has changed")
+    await is_quiet(world, invariants, QUIET_SECONDS, "nothing has changed")
     for process in world.processes:
         process.kill()
     world.start_operator(MAIN)
-    await _is_quiet(world, invariants, RESTART_SECONDS, "an operator was restarted")
+    await is_quiet(world, invariants, RESTART_SECONDS, "an operator was restarted")
     for body in list(world.store.select("trainingruns")):
         world.store.delete("trainingruns", body["metadata"]["name"], namespace=body["metadata"]["namespace"])
     await asyncio.sleep(GONE_SECONDS)
@@ -41,7 +41,7 @@ async def settle(world: World, invariants: Invariants, *, rests: bool) -> None:
     invariants.children_are_gone()
 
 
-async def _is_quiet(world: World, invariants: Invariants, seconds: float, why: str) -> None:
+async def is_quiet(world: World, invariants: Invariants, seconds: float, why: str) -> None:
     """Check that nothing is written for so long, except about a run whose time comes meanwhile."""
     calls, now = invariants.calls, world.true_now()
     calls.writes.clear()

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from trchaos import faults
 from trchaos.agents import End
 from trchaos.cluster import Wish
+from trchaos.kind import seconds
 
 NAMESPACES: Final = ("default", "vision", "robots")
 FAULT_SECONDS: Final = (30.0, 1800.0)  # within which all faults begin
+MOMENT_SECONDS: Final = 20.0
+# Kinds that are about the same objects.
+TOGETHER: Final = (
+    ("calls fail", "child deleted", "containers ended"),
+    ("admission refuses", "child deleted", "containers ended", "pod disrupted"),
+    ("calls fail", "run deleted", "child deleted", "calls slow"),
+    ("queue of Jobs", "pod disrupted", "operator killed"),
+    ("node lost", "pod stuck", "pod force deleted"),
+    ("pod force deleted", "pod force deleted", "Job controller late"),
+    ("calls slow", "calls slow", "run deleted"),
+    ("several changes", "calls slow", "second operator"),
+    ("data set lost", "containers ended", "operator killed"),
+    ("agents out of reach", "operator killed", "operator cut off"),
+    ("document forged", "document replaced", "foreign object", "child deleted"),
+    ("namespace forbidden", "operator killed", "namespace deleted"),
+    ("run suspended", "retry raised", "containers ended", "pod disrupted"),
+)
 OUTCOMES: Final = (
     "killed",
     "crash",
     "interrupted",
     "oomKilled",
     "scratchFull",
+    "scratchFullTold",
+    "nodeDiskFull",
     "userError",
     "storageRefused",
     "storageOutage",
@@ -58,6 +78,7 @@ class Schedule:
     runs: tuple[RunPlan, ...]
     faults: tuple[Fault, ...]
     progress: bool = False  # whether operators reach the agents
+    namespaces: tuple[str, ...] = ()  # that the operator serves; the whole cluster without any
 
     def to_json(self) -> dict[str, Any]:
         """The schedule as a document."""
@@ -71,31 +92,48 @@ class Schedule:
             runs=tuple(_run(entry) for entry in document["runs"]),
             faults=tuple(Fault(**entry) for entry in document["faults"]),
             progress=document["progress"],
+            namespaces=tuple(document.get("namespaces", ())),
         )
 
 
 def make(seed: int) -> Schedule:
     """The schedule of a seed."""
     chance = random.Random(f"schedule {seed}")
-    many = chance.random() < 0.02
-    count = chance.randint(20, 40) if many else chance.choice((1, 1, 1, 2, 2, 3, 5))
+    many = chance.random() < 0.01
+    count = chance.randint(20, 40) if many else chance.choice((1, 1, 1, 1, 2, 2, 3))
     runs = tuple(_draw_run(chance, number) for number in range(count))
-    horizon = chance.uniform(*FAULT_SECONDS)
+    chosen = tuple(sorted(_draw_faults(chance, runs), key=lambda fault: fault.at))
+    progress, listed = chance.random() < 0.25, chance.random() < 0.2
+    progress = progress or any(fault.kind == "agents out of reach" for fault in chosen)
+    return Schedule(seed, runs, chosen, progress=progress, namespaces=NAMESPACES if listed else ())
+
+
+def _draw_faults(chance: random.Random, runs: tuple[RunPlan, ...]) -> Iterator[Fault]:
+    """Faults of all kinds over a while, or of a few kinds, or all at nearly one moment, so that they meet."""
+    horizon = seconds(chance, *FAULT_SECONDS)
     kinds = sorted(faults.KINDS)
-    if chance.random() < 0.3:  # some kinds only, so that they meet each other
+    few = chance.random()
+    if few < 0.3:
+        kinds = list(chance.choice(TOGETHER))
+    elif few < 0.6:
         kinds = chance.sample(kinds, 3)
-    chosen = []
-    for _ in range(chance.choice((0, 1, 2, 4, 8, 15))):
+    # A run has just been created, or is at work.
+    moments = (max(0.0, chance.choice(runs).at - MOMENT_SECONDS / 4), chance.uniform(0.0, horizon))
+    moment = chance.choice(moments) if chance.random() < 0.4 else None
+    for _ in range(chance.choice((0, 1, 2, 4, 6, 8, 12))):
         kind = chance.choice(kinds)
         values = faults.KINDS[kind].draw(chance, runs)
-        chosen.append(Fault(round(chance.uniform(0.0, horizon), 3), kind, values))
-    return Schedule(seed, runs, tuple(sorted(chosen, key=lambda fault: fault.at)), progress=chance.random() < 0.3)
+        at = chance.uniform(0.0, horizon) if moment is None else moment + chance.uniform(0.0, MOMENT_SECONDS)
+        yield Fault(round(at, 3), kind, values)
 
 
 def _draw_run(chance: random.Random, number: int) -> RunPlan:
     ends: dict[str, tuple[End, ...]] = {}
+    if chance.random() < 0.1:
+        again = End(chance.choice(("interrupted", "crash", "storageOutage")), round(chance.uniform(0.2, 0.6), 2))
+        ends["train"] = (again,) * chance.choice((4, 7, 9))
     for stage in ("prep", "train", "export"):
-        if chance.random() < 0.3:
+        if stage not in ends and chance.random() < 0.3:
             kinds = chance.sample(OUTCOMES, 2) if chance.random() < 0.5 else OUTCOMES[:3]
             outcomes = chance.choices(("succeeded", *kinds), k=chance.choice((1, 1, 2, 3, 8)))
             ends[stage] = tuple(End(outcome, round(chance.uniform(0.1, 0.9), 2)) for outcome in outcomes)
@@ -104,15 +142,15 @@ def _draw_run(chance: random.Random, number: int) -> RunPlan:
         namespace=chance.choice(NAMESPACES),
         at=round(chance.uniform(0.0, 60.0), 3),
         spec=_draw_spec(chance),
-        wish=Wish(ends, steps=chance.choice((300, 1000, 5000)), rate=5.0),
+        wish=Wish(ends, steps=chance.choice((300, 300, 1000, 1000, 5000)), rate=5.0),
     )
 
 
 def _draw_spec(chance: random.Random) -> dict[str, Any]:
     """Fields that differ from the default."""
     spec: dict[str, Any] = {}
-    if chance.random() < 0.15:
-        spec["startDeadlineSeconds"] = chance.choice((60, 300, 3600))
+    if chance.random() < 0.35:
+        spec["startDeadlineSeconds"] = chance.choice((10, 20, 30, 60, 60, 300, 3600))
     if chance.random() < 0.1:
         spec["activeDeadlineSeconds"] = chance.choice((60, 600, 3600))
     if chance.random() < 0.15:

@@ -22,6 +22,7 @@ from trfakes.answers import PATH, Answers
 from trfakes.store import Change, matches
 
 LATENCY: Final = (0.001, 0.03)  # seconds that a call takes each way
+NAMESPACE_FORBIDDEN: Final = "namespace forbidden"  # a kind of fault: nothing gets through there
 _STATUS: Final = {429: "Too many requests", 500: "Internal error", 503: "The server is overloaded", 504: "Timeout"}
 
 
@@ -63,6 +64,8 @@ class Request:
     path: str
     status: int
     changed: bool = False
+    name: str = ""  # of an object that is to be created
+    outdated: bool = False  # the creation is for an owner whose deletion its client had seen before it sent it
 
 
 class Client:
@@ -75,6 +78,7 @@ class Client:
         self.counts_reads = False
         self.unreachable_until = 0.0  # no call and no event passes before
         self.frozen_until = 0.0  # its process stands still before
+        self.gone: set[str] = set()  # UIDs of the objects whose deletion its watches have shown
         self.on_death: Callable[[], None] = lambda: None
 
     def count_call(self, method: str, *, before: bool) -> None:
@@ -128,6 +132,10 @@ class ModelServer:
         self, client: Client, method: str, path: str, *, query: Mapping[str, str], body: str
     ) -> tuple[int, str, float]:
         rule = self._rule(method, path)
+        sent: dict[str, Any] = json.loads(body or "{}")
+        meta = sent.get("metadata") or {} if method == "POST" else {}
+        outdated = any(owner["uid"] in client.gone for owner in meta.get("ownerReferences") or ())
+        name = str(meta.get("name") or "")
         await asyncio.sleep(self._chance.uniform(*LATENCY))
         if client.unreachable_until > asyncio.get_running_loop().time():
             self._record(Request(asyncio.get_running_loop().time(), client.name, method, path, 0))
@@ -139,14 +147,14 @@ class ModelServer:
             answer |= rule.answer
         else:
             self.acting = client.name
-            code, answer = self.answers.to(method, path, query=query, body=json.loads(body or "{}"))
+            code, answer = self.answers.to(method, path, query=query, body=sent)
             self.acting = ""
             if rule is not None and rule.status:
                 code, answer = rule.status, {"kind": "Status", "code": rule.status, "message": _STATUS[rule.status]}
         text = answer if isinstance(answer, str) else json.dumps(answer)
         lost = rule is not None and not rule.status and not rule.seconds
         at, changed = asyncio.get_running_loop().time(), self.store.version != version
-        self._record(Request(at, client.name, method, path, 0 if lost else code, changed))
+        self._record(Request(at, client.name, method, path, 0 if lost else code, changed, name, outdated))
         client.count_call(method, before=False)
         late = rule.seconds if rule is not None else 0.0
         await asyncio.sleep(late + self._chance.uniform(*LATENCY))

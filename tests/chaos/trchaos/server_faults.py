@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from trchaos.kind import Kind, Values, seconds
-from trchaos.server import Rule, plural_of
+from trchaos.server import NAMESPACE_FORBIDDEN, Rule, plural_of
 from trfakes.store import Change
 
 if TYPE_CHECKING:
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 METHODS: Final = (["POST"], ["PATCH"], ["DELETE"], ["GET"], ["POST", "PATCH", "DELETE"])
 KINDS_OF_OBJECTS: Final = ("", "", "trainingruns", "jobs", "configmaps", "leases", "pods", "events", "deployments")
+OFTEN: Final = ((["PATCH"], "trainingruns"), (["PATCH"], "trainingruns"), (["POST"], "jobs"), (["DELETE"], "jobs"))
 WATCHED: Final = ("", "trainingruns", "jobs", "pods")
 # What an admission webhook, a quota or a policy answers; {kind} is the plural of what is created.
 _QUOTA: Final = "{kind} is forbidden: exceeded quota: {kind}, requested: count/{kind}=1, used: 9, limited: 9"
 _OF_ANOTHER: Final = "spec.template.spec.initContainers[0].image"  # a field of a container that a webhook has added
+_DENIED: Final = 'admission webhook "policy.example.com" denied the request: no budget is left'
 REFUSALS: Final[Mapping[str, tuple[int, dict[str, Any]]]] = {
     "quota": (403, {"reason": "Forbidden", "message": _QUOTA}),
     "policy": (403, {"reason": "Forbidden", "message": 'admission webhook "policy.example.com" denied the request'}),
+    "denied": (400, {"reason": "BadRequest", "message": _DENIED}),
+    "found invalid": (422, {"reason": "Invalid", "message": _DENIED}),
     "field": (
         422,
         {
@@ -46,12 +50,15 @@ def _matching(methods: Sequence[str], plural: str) -> Callable[[str, str], bool]
 
 
 def _draw_failure(chance: random.Random, _: Sequence[RunPlan]) -> Values:
+    methods, plural = chance.choice(METHODS), chance.choice(KINDS_OF_OBJECTS)
+    if chance.random() < 0.5:
+        methods, plural = chance.choice(OFTEN)
     return {
-        "methods": chance.choice(METHODS),
-        "of": chance.choice(KINDS_OF_OBJECTS),
+        "methods": methods,
+        "of": plural,
         "seconds": seconds(chance, 1.0, 400.0),
         "share": chance.choice((0.2, 0.7, 1.0)),
-        "status": chance.choice((0, 404, 409, 429, 500, 503, 504)),
+        "status": chance.choice((0, 404, 409, 409, 429, 500, 503, 504)),
         "takesEffect": chance.random() < 0.4,
         "retryAfter": chance.choice((0, 0, 1, 30, 1000)),
     }
@@ -101,6 +108,19 @@ def _refuse(world: World, values: Values) -> None:
             share=values["share"],
             status=code,
             answer={**answer, "message": answer["message"].replace("{kind}", plural)},
+        )
+    )
+
+
+def _forbid(world: World, values: Values) -> None:
+    """Refuse all calls in a namespace, as without a RoleBinding there (403), or while it is being made anew (404)."""
+    world.server.rules.append(
+        Rule(
+            NAMESPACE_FORBIDDEN,
+            matches=lambda _, path: f"/namespaces/{values['namespace']}/" in path,
+            until=world.loop.time() + values["seconds"],
+            status=values["status"],
+            answer=_NO_PATH if values["status"] == 404 else {"reason": "Forbidden", "message": "no RoleBinding"},
         )
     )
 
@@ -177,6 +197,14 @@ KINDS: Final[Mapping[str, Kind]] = {
             "seconds": seconds(chance, 5.0, 1200.0),
         },
         _refuse,
+    ),
+    NAMESPACE_FORBIDDEN: Kind(
+        lambda chance, runs: {
+            "namespace": chance.choice(runs).namespace,
+            "status": chance.choice((403, 404)),
+            "seconds": seconds(chance, 30.0, 600.0),
+        },
+        _forbid,
     ),
     "watches cut": Kind(lambda chance, _: {"of": chance.choice(WATCHED), "compacted": chance.random() < 0.5}, _cut),
     "watches with a gap": Kind(

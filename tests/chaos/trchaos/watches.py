@@ -173,6 +173,8 @@ class Watch:
                 loop.call_at(max(late, loop.time()), self._catch_up)
             self._backlog.append((change, body))
         elif not self._client.dead:
+            if change == "DELETED":
+                self._client.gone.add(body["metadata"]["uid"])
             self._saw(change, body)
 
     def _catch_up(self) -> None:

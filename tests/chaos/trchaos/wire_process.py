@@ -14,6 +14,7 @@ from kopf._cogs.structs.credentials import Vault, VaultKey
 from kopf._core.reactor.running import run_tasks, spawn_tasks
 from kubernetes.aio import client as kubernetes
 
+from trainingrun.api.settings import Settings
 from trainingrun.handlers import NamedConnection, make_registry
 from trainingrun.kube.client import USER_AGENT, Api
 from trchaos.process import Process
@@ -116,8 +117,8 @@ class _Others(Collection[Any]):
 class WireWorld(World):
     """A world whose operators reach the server over HTTP."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
+    def __init__(self, seed: int, settings: Settings = SETTINGS) -> None:
+        super().__init__(seed, settings)
         self.front = WireServer(self.server, chance=self.chance("wire"))
         self._starting = self.loop.create_task(self.front.start())
 

@@ -15,13 +15,14 @@ from trchaos.server import ModelServer
 from trchaos.store import ChaosStore
 from trfakes.builders import SETTINGS
 
+LOG_SECONDS: Final = 60.0  # between two lines of an agent about its progress
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class World:
     """Everything; each part has its own sequence of chance, so that leaving a fault out changes no other part."""
 
-    def __init__(self, seed: int, *, settings: Settings = SETTINGS) -> None:
+    def __init__(self, seed: int, settings: Settings = SETTINGS) -> None:
         self.loop = asyncio.get_running_loop()
         own_tasks(self.loop)
         self.seed, self.settings = seed, settings
@@ -35,6 +36,7 @@ class World:
             wish_of=lambda key: self.wishes.get(key, Wish()),
             updated=self.store.now_text,
         )
+        self.server.answers.logs = Logs(self)
         self.processes: list[Process] = []
 
     def chance(self, part: str) -> random.Random:
@@ -82,6 +84,23 @@ class World:
         if not any(process.alive for process in self.processes):
             return False
         return all(_is_finished(body) for body in self.store.select("trainingruns"))
+
+
+class Logs(dict[str, str]):
+    """The logs of agents, by pod: their last line is as old as the last that they wrote."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def get(self, name: str, default: Any = "") -> Any:
+        now = self._world.loop.time()
+        for played in self._world.cluster.pods.values():
+            if played.name == name and played.life is not None:
+                past = (now - played.life.started_at) % LOG_SECONDS
+                at = (self._world.now() - timedelta(seconds=past)).strftime("%Y-%m-%dT%H:%M:%SZ")
+                return f"progress {played.life.progress(now - past, updated=at).decode()}\n"
+        return default
 
 
 def _is_finished(run: dict[str, Any]) -> bool:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from trchaos.cluster import Played
     from trchaos.rules.rule import Scene
     from trchaos.rules.truth import JobFacts, PodFacts, RunFacts
+    from trchaos.server import Request
 
+UNANSWERED: Final = {0, 500, 503, 504}  # of a call that may have taken effect
 LOST: Final = timedelta(seconds=120)  # beyond its grace period, after which a pod on an unreachable node is given up
 SENT_SECONDS: Final = 2.0  # a creation that was sent before can arrive so much later
 # A Job that was created before a run is suspended, ends or is deleted may still start its pod within this time.
@@ -24,6 +26,7 @@ class Attempts(Rule):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
+        self._creations: list[Request] = []  # of Jobs, by operators
         self._given_up: set[str] = set()  # UIDs of pods that counted as lost when a later attempt was made
 
     def job_made(self, run: RunFacts, job: JobFacts) -> None:
@@ -47,6 +50,12 @@ class Attempts(Rule):
             if since is not None and late and self.scene.now > since + START_SECONDS:
                 text = f"{played.name} began {self.scene.now - since:.0f} s after the run was {why}"
                 self.scene.broken("no pod for a run that wants none", run.key, text)
+
+    def called(self, request: Request) -> None:
+        if request.method == "POST" and request.path.endswith("/jobs"):
+            self._creations.append(request)
+        if request.outdated:
+            self.scene.broken("no child for a run that is gone", "", f"{request.client}: {request.path} {request.name}")
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
         old, new = entries(before), entries(now)
@@ -101,6 +110,18 @@ class Attempts(Rule):
             self.scene.broken("no attempt is skipped", run.key, text)
         if job.attempt <= entry.get("number", 0) and len(run.jobs_of(job.stage, job.attempt)) > 1:
             self.scene.broken("numbers of attempts never repeat", run.key, f"Job {job.name} was made once more")
+
+        earlier = [
+            other for other in run.jobs_of(job.stage, job.attempt) if job.made_by and other.made_by == job.made_by
+        ]
+        if len(earlier) > 1 and not self.scene.world.server.hit["calls slow"] and not self._has_lost_answers(job):
+            text = f"{job.made_by} made Job {job.name} twice"
+            self.scene.broken("numbers of attempts never repeat", run.key, text)
+
+    def _has_lost_answers(self, job: JobFacts) -> bool:
+        """Whether an operator may not know that it has created a Job: an answer to it was lost."""
+        client = job.made_by
+        return any(request.client == client and request.status in UNANSWERED for request in self._creations)
 
     def _ended(self, pod: PodFacts) -> bool:
         played = self.scene.truth.played(pod)

@@ -23,6 +23,9 @@ WRITES: Final = 20  # of one operator, and besides
 WRITES_OF_A_RUN: Final = 40
 READS: Final = 40
 READS_OF_A_RUN: Final = 40
+AGAIN_SECONDS: Final = 0.45  # half of the shortest pause, for its jitter, less what a call takes
+_NEEDED: Final = {"jobs", "configmaps"}
+_REFUSED: Final = {400, 403, 422, 500}
 _UNCOUNTED: Final = {"leases", "events", ""}
 
 
@@ -34,6 +37,7 @@ class Calls(Rule):
         self._calm = calm
         self.writes: list[str] = []  # besides Leases and Events
         self._not_stored: set[tuple[str, str]] = set()  # operator and path of each status that was not stored last
+        self._refused: dict[tuple[str, str, str], float] = {}  # when a creation was refused last
         self._window = 0
         self._count: Counter[tuple[str, str]] = Counter()
 
@@ -47,6 +51,8 @@ class Calls(Rule):
             self.writes.append(f"{request.client}: {request.method} {request.path} ({request.status})")
             if request.changed:
                 self._has_lease(request, namespace)
+        if request.method == "POST" and plural in _NEEDED:
+            self._pauses(request)
         if plural not in _UNCOUNTED:
             self._bound(request, namespace, found["name"] if found is not None else None)
 
@@ -60,6 +66,17 @@ class Calls(Rule):
             self._not_stored.discard((request.client, request.path))
         elif self._calm.seconds(namespace) >= CALM_SECONDS:  # else one may have been given up before it was sent
             self.scene.broken("no patch without a change", "", f"{request.client}: {request.path}")
+
+    def _pauses(self, request: Request) -> None:
+        """What was refused is tried again after a pause that grows, whatever that has changed."""
+        what = request.client, request.path, request.name
+        before = self._refused.get(what)
+        if before is not None and request.at - before < AGAIN_SECONDS:
+            text = f"{request.client} creates {request.name} {request.at - before:.2f} s after that was refused"
+            self.scene.broken("a pause after a refusal", "", text)
+        self._refused.pop(what, None)
+        if request.status in _REFUSED:
+            self._refused[what] = request.at
 
     def _bound(self, request: Request, namespace: str, name: str | None) -> None:
         window = int(request.at / WINDOW_SECONDS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trchaos.rules.rule import Rule
-from trchaos.server import Request
+from trchaos.server import NAMESPACE_FORBIDDEN, Request
+from trchaos.server import Rule as Answer
 
 if TYPE_CHECKING:
     from trchaos.process import Process
@@ -16,6 +17,10 @@ LONGEST_PAUSE: Final = 450.0  # of a retry
 GROWTH: Final = 3.0  # the next pause is at most so many times as long as failures have lasted until now
 LEAST_SECONDS: Final = 12.0  # a key that has failed is held for ten
 BURST_SECONDS: Final = 300.0  # failures that are further apart are not of one burst
+
+
+def _troubles(rule: Answer) -> bool:
+    return rule.status != FORBIDDEN or rule.kind == NAMESPACE_FORBIDDEN
 
 
 class Calm(Rule):
@@ -56,7 +61,7 @@ class Calm(Rule):
 
     def _is_troubled(self) -> bool:
         now, server = self.scene.now, self.scene.world.server
-        rules = [rule for rule in server.rules if rule.until > now and rule.times > 0 and rule.status != FORBIDDEN]
+        rules = [rule for rule in server.rules if rule.until > now and rule.times > 0 and _troubles(rule)]
         self._retry_after = max([self._retry_after, *(now + rule.retry_after for rule in rules if rule.retry_after)])
         lasted = self._last_failure - self._first_failure
         pause = min(LONGEST_PAUSE, max(LEAST_SECONDS, GROWTH * lasted))

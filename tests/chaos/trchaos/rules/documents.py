@@ -63,19 +63,16 @@ class Documents(Rule):
             jobs = run.jobs_of(stage, entry["number"])
             since = _begun(jobs[-1].body, entry) if jobs else entry.get("startedAt")
             self._is_past(run, "startDeadlineSeconds", since=since, ended=ended)
-            began = [p.name for p in run.pods_of(stage, entry["number"]) if self._reported(p.body)]
-            if began and "ranAt" in entries(before).get(stage, {}):
-                self.scene.broken("deadlines end what has passed them", run.key, f"{began} had started")
+            known = entries(before).get(stage, {})
+            if known.get("number") == entry["number"] and "ranAt" in known:
+                text = f"attempt {entry['number']} of {stage} had started at {known['ranAt']}"
+                self.scene.broken("deadlines end what has passed them", run.key, text)
 
     def _is_past(self, run: RunFacts, field: str, *, since: str | None, ended: datetime) -> None:
         limit = run.spec.get(field)
         passed = (ended - datetime.fromisoformat(since)).total_seconds() if since else None
         if limit is None or passed is None or passed < limit:
             self.scene.broken("deadlines end what has passed them", run.key, f"{field} {limit}: {passed} s have passed")
-
-    @staticmethod
-    def _reported(pod: Mapping[str, Any]) -> bool:
-        return (pod.get("status") or {}).get("phase") == "Running"
 
     def _storage(self, run: RunFacts, before: Status, now: Status) -> None:
         """The storage is blamed only for ends that are its fault."""

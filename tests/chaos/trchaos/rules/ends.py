@@ -9,22 +9,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trchaos.rules import budgets
+from trchaos.rules.attempts import LOST
+from trchaos.rules.calm import Calm
 from trchaos.rules.rule import Rule, Status, condition, entries, is_true
-from trchaos.rules.truth import CONDITION, RunFacts
+from trchaos.rules.truth import CONDITION, PodFacts, RunFacts
+
+if TYPE_CHECKING:
+    from trchaos.rules.rule import Scene
 
 STOPPED: Final = {"suspended", "replaced"}  # ends that are no failures
 DEADLINES: Final = {
     "ActiveDeadlineExceeded": "activeDeadlineSeconds",
     "StartDeadlineExceeded": "startDeadlineSeconds",
 }
+OWN_LIMIT: Final = {"scratchFull", "scratchFullTold"}
+SEEN_SECONDS: Final = 1.0  # after which an operator knows of a suspension
+CALM_SECONDS: Final = 20.0
 MAX_BYTES: Final = 7000  # of a status; a longer one may drop ends from its history
 
 
 class Ends(Rule):
     """What the status records of ends."""
+
+    def __init__(self, scene: Scene, calm: Calm) -> None:
+        super().__init__(scene)
+        self._calm = calm
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
         old, new = entries(before), entries(now)
@@ -59,7 +71,11 @@ class Ends(Rule):
             self._is_true(run, stage, end, entry)
         counted = [end for end in ends if end["outcome"] not in STOPPED]
         if not counted:
-            self._check_no_end(run, stage, was=was, entry=entry, stopped=bool(ends))
+            # The attempts of a retry may be recorded before the rest of it, which could not be stored.
+            retried = int(run.spec.get("retry") or 0) > now.get("retry", 0) and not entry.get("failures")
+            self._check_no_end(
+                run, stage, was={**was, "failures": {}} if retried else was, entry=entry, stopped=bool(ends)
+            )
             return set()
         outcome = counted[-1]["outcome"]
         expected = budgets.failures_after(was, entry, stage=stage, outcome=outcome)
@@ -80,7 +96,9 @@ class Ends(Rule):
             return {entry["lastReason"]}
         if expected[outcome] > allowed:
             lost = entry.get("lastReason") == "DatasetLost" and stage != "prep"
-            rebuilt = lost and expected[outcome] <= budgets.REBUILDS and not is_true(now, "Prepared")
+            rebuilt = lost and expected[outcome] <= budgets.REBUILDS
+            if rebuilt and is_true(now, "Prepared"):
+                self.scene.broken("a lost data set is prepared again", run.key, f"{stage}: {expected}")
             return set() if rebuilt else {entry.get("lastReason", "")}
         self._check_back_off(
             run, stage, entry, before=before, now=now, delay=budgets.back_off(outcome, expected[outcome])
@@ -92,7 +110,9 @@ class Ends(Rule):
         number, outcome = end["number"], end["outcome"]
         pods, played = run.pods_of(stage, number), set(self.scene.truth.outcomes(run, stage, number))
         allowed = played - {"removed", "neverStarted"}
-        hidden = any(pod.disturbed for pod in pods) or any(job.gone is not None for job in run.jobs_of(stage, number))
+        hidden = any(pod.disturbed and not self._by_own_limit(pod) for pod in pods) or any(
+            job.gone is not None for job in run.jobs_of(stage, number)
+        )
         if hidden or not run.jobs_of(stage, number):
             allowed.add("interrupted")
         if True in run.ever("suspend") or len(run.asked.get("finish", ())) > 1:
@@ -101,9 +121,31 @@ class Ends(Rule):
             allowed.add("replaced")
         if outcome == "userError" and DEADLINES.get(entry.get("lastReason", ""), "-") in run.spec:
             return
+        if outcome == "interrupted" and self._goes_on(run, stage, number):
+            text = f"attempt {number} of {stage} counts as interrupted, and its Job, once suspended, goes on"
+            self.scene.broken("a suspended Job goes on", run.key, text)
         if outcome not in allowed:
             text = f"attempt {number} of {stage} counts as {outcome} ({end.get('reason')}); possible: {sorted(allowed)}"
             self.scene.broken("ends are what happened", run.key, text)
+
+    def _by_own_limit(self, pod: PodFacts) -> bool:
+        """Whether its kubelet has ended a pod for what the pod itself has used, and nothing else has deleted it."""
+        played = self.scene.truth.played(pod)
+        own = played is not None and played.outcome in OWN_LIMIT
+        return own and pod.ends_by is None and pod.gone is None
+
+    def _goes_on(self, run: RunFacts, stage: str, number: int) -> bool:
+        """Whether something else has suspended the Job of an attempt, which still has its pods before it."""
+        jobs = run.jobs_of(stage, number)
+        if not jobs or jobs[-1].held is None or not jobs[-1].goes_on or True in run.ever("suspend"):
+            return False
+        seconds = self.scene.now - jobs[-1].held
+        if seconds < SEEN_SECONDS or self._calm.seconds(run.namespace) < CALM_SECONDS:
+            return False  # an operator may not know of it yet
+        latest = self.scene.truth.latest()
+        lost = any(pod.ends_by is not None and latest >= pod.ends_by + LOST for pod in run.pods_of(stage, number))
+        later = any(pod.made > jobs[-1].held for pod in run.pods_of(stage, number))
+        return not lost and not later
 
     def _ran(self, uid: str) -> bool:
         played = self.scene.world.cluster.pods.get(uid)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from trchaos.rules.rule import Rule, Status, entries, is_true
-from trchaos.rules.truth import RunFacts
+from trchaos.rules.rule import Rule, Status, condition, entries, is_true
+from trchaos.rules.truth import CONDITION, RunFacts
 
 if TYPE_CHECKING:
     from trchaos.rules.rule import Scene
@@ -22,6 +22,7 @@ class Progress(Rule):
         self._shown: dict[tuple[str, str, int], int] = {}  # newest `progress.done` by run, stage and attempt
         self._steps: dict[tuple[str, int], int] = {}  # newest `training.step` by run and attempt
         self._publications: dict[str, int] = {}  # how many results of each run have been looked at
+        self._worked: dict[tuple[str, str, int], int] = {}  # how many pods an attempt had when it showed its work
         self._resumes: dict[str, int] = {}
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
@@ -86,7 +87,10 @@ class Progress(Rule):
     def _done(self, run: RunFacts, now: Status) -> None:
         progress = now.get("progress") or {}
         stage, done = progress.get("stage"), progress.get("done")
-        if stage is None or done is None:
+        if stage is None:
+            return
+        if done is None:
+            self._falls_back(run, stage, now)
             return
         place = (run.uid, f"{stage} {progress.get('unit')}", entries(now).get(stage, {}).get("number", 0))
         pods = [p for p in run.pods_of(stage, place[2]) if (q := self.scene.truth.played(p)) is not None and q.began]
@@ -94,3 +98,12 @@ class Progress(Rule):
             text = f"attempt {place[2]} of {place[1]}: {self._shown[place]} became {done}"
             self.scene.broken("progress", run.key, text)
         self._shown[place] = done
+        self._worked.setdefault((run.uid, stage, place[2]), len(run.pods_of(stage, place[2])))
+
+    def _falls_back(self, run: RunFacts, stage: str, now: Status) -> None:
+        """An attempt that runs and has shown how far it is does not show again that it starts."""
+        number = entries(now).get(stage, {}).get("number", 0)
+        pods = self._worked.get((run.uid, stage, number))
+        running = condition(now, CONDITION[stage]).get("reason") == "Running"
+        if running and pods is not None and len(run.pods_of(stage, number)) == pods:
+            self.scene.broken("progress", run.key, f"attempt {number} of {stage} starts again: {now.get('message')}")

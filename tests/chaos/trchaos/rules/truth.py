@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 STAGES: Final = ("prep", "train", "export")
 CONDITION: Final = {"prep": "Prepared", "train": "Trained", "export": "Exported"}
+DECIDED: Final = {"Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"}  # conditions of a Job that has its end
 # What an attempt counts as that really ended so (docs/architecture.md, "Failures"); all others have the same name.
-COUNTS_AS: Final = {"killed": "crash", "oomKilled": "outOfMemory", "scratchFull": "diskFull"}
+COUNTS_AS: Final = {
+    "killed": "crash",
+    "oomKilled": "outOfMemory",
+    "scratchFull": "diskFull",
+    "scratchFullTold": "diskFull",
+    "nodeDiskFull": "diskFull",
+}
 
 
 @dataclass
@@ -30,7 +37,14 @@ class JobFacts:
     attempt: int
     made: float
     gone: float | None = None
+    made_by: str = ""  # the operator
+    held: float | None = None  # when something else has suspended it last
     body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is there, not deleted, and its end is not decided."""
+        return self.gone is None and "deletionTimestamp" not in self.body["metadata"] and not _is_decided(self.body)
 
 
 @dataclass
@@ -160,7 +174,10 @@ class Truth:
         owners = {ref["uid"] for ref in meta.get("ownerReferences") or () if ref.get("controller")}
         if not owners & ({run.uid} if change.plural == "jobs" else run.jobs.keys()):
             return  # anybody can make an object with such labels
-        child = run.jobs.setdefault(meta["uid"], JobFacts(*of)) if change.plural == "jobs" else _pod(run, meta, of)
+        made = JobFacts(*of, made_by=self._world.server.acting)
+        child = run.jobs.setdefault(meta["uid"], made) if change.plural == "jobs" else _pod(run, meta, of)
+        if isinstance(child, JobFacts) and _is_held(change.body) and not _is_held(child.body):
+            child.held = now
         child.body = change.body
         if change.kind == "DELETED":
             child.gone = now
@@ -171,6 +188,15 @@ def _pod(run: RunFacts, meta: Mapping[str, Any], of: tuple[str, str, str, int, f
     if "deletionTimestamp" in meta:
         pod.ends_by = datetime.fromisoformat(meta["deletionTimestamp"])
     return pod
+
+
+def _is_decided(job: Mapping[str, Any]) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] in DECIDED and c["status"] == "True" for c in conditions)
+
+
+def _is_held(job: Mapping[str, Any]) -> bool:
+    return bool((job.get("spec") or {}).get("suspend"))
 
 
 def unfinished(pod: Object) -> bool:

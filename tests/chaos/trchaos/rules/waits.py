@@ -95,14 +95,14 @@ class Waits(Rule):
             return Wait("back-off", unless=frozenset(NOT_SHOWN), text=until)
         if alive:
             return Wait("an earlier pod", unless=frozenset(NOT_SHOWN))
+        foreign = self._pod_of_others(run, stage)
+        if foreign:
+            return Wait("a pod that has the labels of this run", text=foreign)
         if self.scene.world.server.rules:
             return Wait("a refused creation", frozenset({"CreationRefused"}))
         jobs = [job for job in run.jobs.values() if job.stage == stage and job.gone is None and not _ended(job)]
         if jobs:
             return Wait(f"Job {jobs[0].name}", unless=frozenset(NOT_SHOWN))
-        foreign = self._pod_of_others(run, stage)
-        if foreign:
-            return Wait("a pod that has the labels of this run", text=foreign)
         return Wait("nothing", may_last=False)
 
     def _pod_of_others(self, run: RunFacts, stage: str) -> str:
