@@ -21,6 +21,7 @@ from trchaos.process import Process
 from trchaos.watches import KINDS
 from trchaos.wire_server import WATCHES, WireServer, WireWatch
 from trchaos.world import World
+from trfakes.builders import SETTINGS
 
 if TYPE_CHECKING:
     from trchaos.watches import Watch
