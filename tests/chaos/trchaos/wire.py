@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from typing import Final
 
+from trchaos.rules.processes import log_errors_only
 from trchaos.schedule import make
 from trchaos.search import HASH_SEED
 from trchaos.wire_comparison import Comparison, compare, counts
@@ -24,7 +24,7 @@ def main() -> int:
             [sys.executable, "-m", "trchaos.wire", *sys.argv[1:]],
             {**os.environ, "PYTHONHASHSEED": HASH_SEED},
         )
-    logging.disable(logging.CRITICAL)
+    log_errors_only()
     found = []
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         found.append(compare(make(seed)))
