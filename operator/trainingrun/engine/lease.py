@@ -151,6 +151,7 @@ class Lease:
             except KubeError as error:
                 log.info("could not release %s: %s", self, error)
             return
+        log.info("could not release %s: it keeps changing", self)
 
     async def _clear(self) -> None:
         path = f"{self._path}/{self._name}"

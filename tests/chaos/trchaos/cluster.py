@@ -132,12 +132,6 @@ class Cluster:
             node.cut_off, node.ready = False, True
             self.kubelets.sync(node)
 
-    def restart_kubelet(self, node: Node, seconds: float) -> None:
-        """Restart a kubelet: containers go on, and nothing is reported or ended until it is back."""
-        if not node.cut_off:
-            node.cut_off, node.cut_off_at = True, self._loop.time()
-            self._loop.call_later(seconds, self.bring_back, node)
-
     def reboot(self, node: Node, seconds: float) -> None:
         """Restart a node: its containers end at once, which is reported when it is back."""
         if node.cut_off:

@@ -110,7 +110,7 @@ def _end(world: World, values: Values) -> None:
 
 def _evict(world: World, values: Values) -> None:
     """Let the kubelet end a pod for a shortage of its node, or for a reason of its own."""
-    found = _one(world, values, began=values["reason"] != "RefusedByNode")
+    found = _one(world, values, began=True)
     if found is None:
         return
     reason = values["reason"]

@@ -96,12 +96,6 @@ class Kubelets:
         by_node = more.get("reason") in BY_KUBELET
         self.report(played, disruption="TerminationByKubelet" if by_node else "", **fields)
 
-    def refuse(self, played: Played, *, reason: str, message: str) -> None:
-        """Refuse a pod that was bound to the node, for instance because a device is gone: it fails without a start."""
-        if played.began is None and played.ended is None:
-            played.ended, played.outcome = self._loop.time(), "neverStarted"
-            self.report(played, phase="Failed", reason=reason, message=message)
-
     def remove(self, pod: Object) -> None:
         """Confirm a deletion: nothing of the pod runs any more."""
         current = self._store.current("pods", pod)

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from trchaos.execution import Report
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-SOURCES: Final = ("operator/trainingrun", "tests/chaos/trchaos", "tests/fakes/trfakes")
+SOURCES: Final = ("operator/trainingrun", "tests/chaos/trchaos", "tests/fakes/trfakes", "manifests/crd")
 
 
 @dataclass
@@ -100,7 +100,7 @@ def version() -> str:
     """Digest of the code that an execution depends on."""
     digest = hashlib.sha256()
     for folder in SOURCES:
-        for path in sorted((ROOT / folder).rglob("*.py")):
+        for path in sorted(path for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".yaml"}):
             digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
