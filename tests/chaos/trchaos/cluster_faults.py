@@ -247,7 +247,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda chance, runs: {
             **_draw_namespace(chance, runs),
             "seed": chance.getrandbits(20),
-            "preempts": chance.choice((0.0, 0.05, 0.2, 0.5)),
+            "preempts": chance.choice((0.0, 0.2, 0.4, 0.6)),
         },
         _queue,
     ),

@@ -47,8 +47,10 @@ async def is_quiet(world: World, invariants: Invariants, seconds: float, why: st
     calls.writes.clear()
     lost = [run for run in world.store.select("trainingruns") if not _has_document(world, run)]
     due = {f"/namespaces/{run['metadata']['namespace']}/configmaps" for run in lost}
+    known = list(world.store.select("trainingruns"))  # the status does not say any more what is over
     await asyncio.sleep(seconds)
-    due |= {f"/{run['metadata']['name']}" for run in world.store.select("trainingruns") if _has_time(run, now, seconds)}
+    known += world.store.select("trainingruns")
+    due |= {f"/{run['metadata']['name']}" for run in known if _has_time(run, now, seconds)}
     for path in calls.writes:
         if not any(name in path for name in due):
             invariants.scene.broken("no write when nothing has changed", "", f"{why}: {path}")
