@@ -43,18 +43,18 @@ class SufferingRun:
         self.scenario = FaultScenario(world.faults, run, seconds=SECONDS)
         self.outcomes: list[Outcome] = []
         self._uploaded = 0
-        self._asked_to_finish = False
+        self._has_begun = self._asked_to_finish = False
 
     def go(self) -> None:
         """Apply the run, inject its faults and wait for its end. Raises BrokenPromiseError."""
         nodes_lost = self._world.nodes_lost
-        self.scenario.begin()
         for fault in self._planned.faults:
             if fault.stage is Stage.EXPORT:
                 self._finish()
             with self._world.turns.of(fault):
                 if self._world.failed.is_set():
                     raise StoppedError(self._planned.name)
+                self._begin()  # in the turn of its first fault: while that waited, a preparation would end
                 outcome = self._in_training(fault) if fault.stage is Stage.TRAIN else self._beside_training(fault)
             self.outcomes.append(outcome)
             self._world.echo(str(outcome))
@@ -160,8 +160,14 @@ class SufferingRun:
         ended = f"{entry['lastOutcome']} ({entry['lastReason']})"
         return Outcome(scenario.name, fault, time.monotonic() - began, ended)
 
+    def _begin(self) -> None:
+        if not self._has_begun:
+            self.scenario.begin()
+        self._has_begun = True
+
     def _finish(self) -> None:
         """Ask the run, which trains, to end training at the step that it has reached."""
+        self._begin()
         if not self._asked_to_finish:
             self.scenario.step_beyond(0)
             kubectl, namespace = self._world.faults.installation.target.kubectl, self._world.faults.namespace
