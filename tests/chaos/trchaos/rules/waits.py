@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from trainingrun.api.names import LABEL_RUN_UID, LABEL_STAGE
 from trchaos.rules.attempts import LOST
-from trchaos.rules.calm import Calm
+from trchaos.rules.calm import LONGEST_PAUSE, Calm
 from trchaos.rules.rule import Rule, condition, entries, is_true
 from trchaos.rules.truth import CONDITION, STAGES, JobFacts, PodFacts, RunFacts, unfinished
 
 if TYPE_CHECKING:
     from trchaos.rules.rule import Scene
+    from trchaos.server import Request
 
 SHOWN_SECONDS: Final = 15.0
 SLACK_SECONDS: Final = 5.0  # between two looks
@@ -44,6 +45,11 @@ class Waits(Rule):
         self._calm = calm
         self._since: dict[str, tuple[Wait, float]] = {}
         self._told: set[tuple[str, Wait]] = set()
+        self._refused_at: dict[str, float] = {}  # when the creation of a Job was refused last, by namespace
+
+    def called(self, request: Request) -> None:
+        if request.method == "POST" and request.status >= 400 and request.path.endswith("/jobs"):
+            self._refused_at[request.path.split("/")[-2]] = self.scene.now
 
     def look(self) -> None:
         for run in self.scene.truth.runs.values():
@@ -95,24 +101,28 @@ class Waits(Rule):
             return Wait("back-off", unless=frozenset(NOT_SHOWN), text=until)
         if alive:
             return Wait("an earlier pod", unless=frozenset(NOT_SHOWN))
-        foreign = self._pod_of_others(run, stage)
+        foreign = self._pods_of_others(run, stage)
         if foreign:
-            return Wait("a pod that has the labels of this run", text=foreign)
+            named = [name for name in foreign if name in str(run.status.get("message"))]
+            return Wait("a pod that has the labels of this run", text=(named or foreign)[0])
         if self.scene.world.server.rules:
             return Wait("a refused creation", frozenset({"CreationRefused"}))
         jobs = [job for job in run.jobs.values() if job.stage == stage and job.gone is None and not _ended(job)]
         if jobs:
             return Wait(f"Job {jobs[0].name}", unless=frozenset(NOT_SHOWN))
+        if self.scene.now < self._refused_at.get(run.namespace, -LONGEST_PAUSE) + LONGEST_PAUSE:
+            return Wait("the next try of a refused creation", unless=frozenset(NOT_SHOWN))
         return Wait("nothing", may_last=False)
 
-    def _pod_of_others(self, run: RunFacts, stage: str) -> str:
-        """A pod that somebody gave the labels of a stage of this run: the operator waits until it has ended."""
+    def _pods_of_others(self, run: RunFacts, stage: str) -> list[str]:
+        """Pods that somebody gave the labels of a stage of this run: the operator waits until they have ended."""
+        found = []
         for pod in self.scene.world.store.select("pods", namespace=run.namespace):
             labels = pod["metadata"].get("labels") or {}
             ours = labels.get(LABEL_RUN_UID) == run.uid and labels.get(LABEL_STAGE) == stage
             if ours and pod["metadata"]["uid"] not in run.pods and unfinished(dict(pod)):
-                return str(pod["metadata"]["name"])
-        return ""
+                found.append(str(pod["metadata"]["name"]))
+        return found
 
     def _in_flight(self, run: RunFacts, stage: str, entry: Mapping[str, Any]) -> Wait:
         jobs = [job for job in run.jobs_of(stage, entry["number"]) if job.gone is None]
