@@ -16,6 +16,7 @@ from trchaos.state import Tally
 
 FOLDER = Path(__file__).parent / "schedules"
 SECONDS = 35.0  # of two cores; with the other tests of this folder, a minute
+MOST = 600  # a fast machine must not be the first to execute a seed: these have been executed
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
@@ -26,7 +27,7 @@ def test_what_was_mended_stays_so(path: Path) -> None:
 
 def test_seeds_violate_nothing(record_property: Callable[[str, object], None]) -> None:
     tally, began = Tally(), time.monotonic()
-    search(tally, seconds=SECONDS)
+    search(tally, seconds=SECONDS, most=MOST)
     seconds = time.monotonic() - began
     record_property(
         "note",

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from typing import Final
 
 from trchaos.execution import Report, execute
@@ -25,16 +26,19 @@ def search(
     *,
     seconds: float,
     start: int = 0,
+    most: int | None = None,
     processes: int = PROCESSES,
     say: Callable[[str], None] = print,
     save: Callable[[], None] = lambda: None,
 ) -> None:
-    """Execute seeds that `tally` lacks and add them; `save` is called now and then."""
+    """Execute seeds that `tally` lacks, at most so many, and add them; `save` is called now and then."""
     os.environ["PYTHONHASHSEED"] = HASH_SEED  # workers are new processes
     before, began = tally.seeds, time.monotonic()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=log_errors_only) as pool:
-        for report in _reports(pool, tally.missing(start), until=began + seconds, ahead=processes * AHEAD):
+        for report in _reports(
+            pool, islice(tally.missing(start), most), until=began + seconds, ahead=processes * AHEAD
+        ):
             if report is not None:
                 tally.add(report)
             else:

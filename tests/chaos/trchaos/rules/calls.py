@@ -19,10 +19,12 @@ CALM_SECONDS: Final = 20.0
 WINDOW_SECONDS: Final = 60.0
 # Within a minute, by one operator. Most that was measured: 25 patches of a run, 28 writes and 11 reads for each run.
 PATCHES_OF_A_RUN: Final = 40
+PATCHES_OF_AN_ATTEMPT: Final = 6  # that was begun within the minute
 WRITES: Final = 20  # of one operator, and besides
 WRITES_OF_A_RUN: Final = 40
 READS: Final = 40
 READS_OF_A_RUN: Final = 40
+READS_OF_A_NAMESPACE: Final = 30  # that is watched for itself: three watches, each tried again at first
 AGAIN_SECONDS: Final = 0.45  # half of the shortest pause, for its jitter, less what a call takes
 _NEEDED: Final = {"jobs", "configmaps"}
 _REFUSED: Final = {400, 403, 422, 500}
@@ -84,10 +86,14 @@ class Calls(Rule):
             self._window = window
             self._count.clear()
         runs = len(self.scene.truth.runs)
+        if request.method == "POST" and request.path.endswith("/jobs"):
+            self._count[request.client, "writes of Jobs"] += 1
         if request.method == "PATCH":
-            self._add(request, f"patches of {namespace}/{name}", PATCHES_OF_A_RUN)
+            begun = self._count[request.client, "writes of Jobs"]
+            self._add(request, f"patches of {namespace}/{name}", PATCHES_OF_A_RUN + PATCHES_OF_AN_ATTEMPT * begun)
         if request.method == "GET":
-            self._add(request, "reads", READS + READS_OF_A_RUN * runs)
+            namespaces = len(self.scene.world.settings.namespaces)
+            self._add(request, "reads", READS + READS_OF_A_RUN * runs + READS_OF_A_NAMESPACE * namespaces)
         else:
             self._add(request, "writes", WRITES + WRITES_OF_A_RUN * runs)
 
