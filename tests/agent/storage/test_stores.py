@@ -121,7 +121,7 @@ def test_a_rotated_key_is_shown_and_waited_for(
     assert list(store.list("x/")) == list(store.list(key)) == []
     assert {(state["ready"], state["reason"]) for state in seen} == {(False, "InvalidCredentials")}
     assert seen[0]["message"].startswith(
-        f"ListObjectsV2 on s3://detectors/runs/faults/cut…{'9' * 30} at {canned_server.endpoint} failed: "
+        f"ListObjectsV2 on s3://detectors/{key[:35]}…{'9' * 50} at {canned_server.endpoint} failed: "
     )
     assert seen[0]["message"].endswith(
         "failed: 403 InvalidAccessKeyId, no such key. It worked before, so the pod goes on and tries again for 5"

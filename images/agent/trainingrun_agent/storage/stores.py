@@ -30,8 +30,8 @@ SHIP_MARGIN_SECONDS = 10
 MAX_SHOWN = 360
 """Characters of the condition StorageReady. The next step is at the end, so what went wrong is cut off in its place."""
 LEAST_CAUSE = 60
-MAX_PLACE = 60
-"""Characters of one key or address in it. What the server answered comes behind them, and must not be cut off."""
+MAX_PLACE = 100
+"""Characters of one key or address in a text that is too long: what the server answered comes behind, and stays."""
 _REFUSED_NOW = "It worked before, so the pod goes on and tries again for {minutes:.0f} minutes."
 _CHANGES_ARRIVE = " A change of {credentials} reaches it within two minutes."
 
@@ -123,7 +123,9 @@ class Stores:
 def _fitting(cause: str, next_step: str) -> str:
     """Cause and next step as one text, with the next step whole."""
     room = max(LEAST_CAUSE, MAX_SHOWN - len(next_step) - 2)
-    cause = " ".join(map(_short_place, cause.rstrip(".").split(" ")))
+    cause = cause.rstrip(".")
+    if len(cause) > room:
+        cause = " ".join(map(_short_place, cause.split(" ")))
     return f"{cause}. {next_step}" if len(cause) <= room else f"{cause[:room]}… {next_step}"
 
 
