@@ -40,7 +40,7 @@ step = tf.train.get_or_create_global_step()
 ruin = tf.assign(weight, tf.cond(step < 1, lambda: 1.0, lambda: float("inf")))
 with tf.control_dependencies([ruin]):
     train = tf.assign_add(step, 1)
-spec = {"resumedFromStep": 0, "evalEverySteps": 100, "steps": 100, "modelDir": "model"}
+spec = {"resumedFromStep": 0, "saveEverySteps": 1, "evalEverySteps": 100, "steps": 100, "modelDir": "model"}
 progress = ProgressWriter(folder)
 divergence = Divergence(folder, BatchNames([], progress))
 listener = hooks.CheckpointListener(folder, spec, progress, None, ending=Ending(spec), divergence=divergence)
