@@ -118,9 +118,7 @@ class Reconciler:
             await self._apply(run)
 
     def _forget(self, key: str) -> None:
-        self._puller.watch(key, None)
-        self._cache.forget_attempts(key)
-        self._memories.forget(key)
+        self.leave(key)
         self._queue.forget(key)
 
     async def _decide(self, run: Run, *, refused: RefusedChild | None = None) -> Decision:
