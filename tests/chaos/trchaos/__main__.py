@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 from trchaos.execution import execute
 from trchaos.rules.processes import log_errors_only
 from trchaos.schedule import Schedule, make
-from trchaos.search import HASH_SEED, PROCESSES, search, table
+from trchaos.search import PROCESSES, be_repeatable, search, table
 from trchaos.shrink import as_text, shrink
 from trchaos.state import ROOT, State, default_path
 from trchaos.trace import Trace
@@ -24,12 +23,7 @@ SCHEDULES: Final = ROOT / "tests" / "chaos" / "schedules"
 def main() -> int:
     """Search or replay; the exit code is 1 when a rule was violated."""
     arguments = _arguments()
-    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
-        os.execve(  # noqa: S606 - an execution then depends on its schedule alone
-            sys.executable,
-            [sys.executable, "-m", "trchaos", *sys.argv[1:]],
-            {**os.environ, "PYTHONHASHSEED": HASH_SEED},
-        )
+    be_repeatable("trchaos")
     if arguments.schedule is not None:
         return _replay(Schedule.from_json(json.loads(arguments.schedule.read_text(encoding="utf-8"))), arguments)
     if arguments.seed is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,6 +20,16 @@ PROCESSES: Final = 2
 AHEAD: Final = 2  # seeds for each process that are handed out before it asks
 SAY_SECONDS: Final = 5.0
 HASH_SEED: Final = "0"  # of Python: an execution then depends on its schedule alone
+
+
+def be_repeatable(module: str) -> None:
+    """Start this program again, as `module`, so that an execution depends on its schedule alone and on no hash seed."""
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
+        os.execve(  # noqa: S606
+            sys.executable,
+            [sys.executable, "-m", module, *sys.argv[1:]],
+            {**os.environ, "PYTHONHASHSEED": HASH_SEED},
+        )
 
 
 def search(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Final
 
 from trchaos.rules.processes import log_errors_only
 from trchaos.schedule import make
-from trchaos.search import HASH_SEED
+from trchaos.search import be_repeatable
 from trchaos.wire_comparison import Comparison, compare, counts
 
 SEEDS: Final = 50
@@ -18,12 +17,7 @@ SEEDS: Final = 50
 def main() -> int:
     """Execute and compare; the exit code is 1 when a rule was violated or the model differs."""
     arguments = _arguments()
-    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
-        os.execve(  # noqa: S606 - the model then does the same every time
-            sys.executable,
-            [sys.executable, "-m", "trchaos.wire", *sys.argv[1:]],
-            {**os.environ, "PYTHONHASHSEED": HASH_SEED},
-        )
+    be_repeatable("trchaos.wire")
     log_errors_only()
     found = []
     for seed in range(arguments.first, arguments.first + arguments.seeds):

@@ -9,14 +9,13 @@ alike, not the same.
 from __future__ import annotations
 
 import asyncio
-import gc
 import selectors
 import time
 from asyncio import selector_events
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar, TypeVarTuple
 
-from trchaos.loop import HotLoopError, StuckError
+from trchaos.loop import HotLoopError, StuckError, run_virtual
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -154,12 +153,5 @@ class _Selector(selectors.DefaultSelector):
 
 
 def run_wire(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine like asyncio.run, in virtual time; garbage is collected after it."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with asyncio.Runner(loop_factory=WireLoop) as runner:
-            return runner.run(work)
-    finally:
-        if collects:
-            gc.enable()
+    """Run a coroutine in virtual time, beside sockets."""
+    return run_virtual(work, make_loop=WireLoop)

@@ -10,9 +10,10 @@ from itertools import pairwise
 from trainingrun.api.conditions import FINISHED, STAGE_CONDITION
 from trainingrun.api.conditions import SUCCEEDED as RUN_SUCCEEDED
 from trainingrun.api.names import Stage
+from trchaos.rules.budgets import RETRIES
 from trchaosfleet.kube import Body
 from trchaosfleet.ledger import JobLife, Ledger, RunLife, attempts, condition, is_true, summary
-from trchaosfleet.script import BUDGETS, INTERRUPTED, SUCCEEDED
+from trchaosfleet.script import INTERRUPTED, SUCCEEDED
 
 REQUESTS_PER_ATTEMPT = 25
 REQUESTS_PER_RUN = 60
@@ -71,7 +72,7 @@ def _alone(status: Body) -> Iterator[str]:
         if entry.get("ended", 0) > entry.get("number", 0):
             yield f"attempts of {stage}: more have ended than were started"
         for kind, count in (entry.get("failures") or {}).items():
-            if count > BUDGETS[kind] + 1:
+            if count > RETRIES[kind] + 1:
                 yield f"{stage} went on after its budget for {kind}: {count}"
 
 
@@ -145,7 +146,7 @@ def _failure(ledger: Ledger, run: RunLife, stage: Stage, entry: Body) -> Iterato
     kind, number = entry.get("lastOutcome", ""), entry.get("ended", 0)
     pods = ledger.ends_of(run, stage).get(number, [])
     count = (entry.get("failures") or {}).get(kind, 0)
-    if kind not in BUDGETS or count <= BUDGETS[kind]:
+    if kind not in RETRIES or count <= RETRIES[kind]:
         yield f"has failed within its budget: {json.dumps(summary(run))}"
     disturbed = any(pod.disturbed for pod in pods) or not pods
     real = {pod.outcome for pod in pods} | ({INTERRUPTED, "crash"} if disturbed else set())

@@ -8,27 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trainingrun.api.names import Stage
+from trchaos.rules.budgets import RETRIES
 from trchaosfleet.seeding import seeded
 from trfakes.fake_cluster import verdict
 
 SUCCEEDED: Final = "succeeded"
 INTERRUPTED: Final = "interrupted"
 STEPS: Final = 150
-# How often each outcome is retried (docs/architecture.md); of "interrupted" without progress.
-BUDGETS: Final = {
-    "userError": 0,
-    "storageRefused": 0,
-    "storageOutage": 5,
-    "diverged": 0,
-    "stalled": 2,
-    "outOfMemory": 1,
-    "diskFull": 0,
-    INTERRUPTED: 5,
-    "crash": 3,
-    "gpuUnfit": 0,
-}
-_FATAL: Final = tuple(name for name, retries in BUDGETS.items() if not retries)
-_RETRIED: Final = tuple(name for name, retries in BUDGETS.items() if retries)
+_FATAL: Final = tuple(name for name, retries in RETRIES.items() if not retries)
+_RETRIED: Final = tuple(name for name, retries in RETRIES.items() if retries)
 
 
 def draw_outcomes(rng: random.Random) -> list[str]:
@@ -38,11 +26,11 @@ def draw_outcomes(rng: random.Random) -> list[str]:
         return []
     if chance < 0.85:
         kind = rng.choice(_RETRIED)
-        return [kind] * rng.randint(1, min(2, BUDGETS[kind]))
+        return [kind] * rng.randint(1, min(2, RETRIES[kind]))
     if chance < 0.93:
         return [rng.choice(_FATAL)]
     kind = rng.choice(("stalled", "outOfMemory", "crash"))
-    return [kind] * (BUDGETS[kind] + 1)
+    return [kind] * (RETRIES[kind] + 1)
 
 
 @dataclass
