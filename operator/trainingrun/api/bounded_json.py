@@ -9,6 +9,7 @@ import json
 from typing import Any, Final
 
 MAX_DEPTH: Final = 64
+_HOLDS_OTHERS: Final = (dict, list)
 
 
 def loads(text: bytes | str) -> Any:
@@ -27,7 +28,7 @@ def document(text: bytes | str) -> dict[str, Any]:
     level: list[Any] = [found]
     depth = 0
     while level and depth < MAX_DEPTH:
-        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _parts(outer)]
+        level = [inner for outer in level if isinstance(outer, _HOLDS_OTHERS) for inner in _parts(outer)]
         depth += 1
     if level:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")

@@ -33,7 +33,10 @@ _ORDER: Final = (ACCEPTED, STORAGE_READY, *STAGE_CONDITION.values(), QUALIFIED, 
 
 def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
     """Return the condition of that type, or None."""
-    return next((c for c in conditions if c.get("type") == kind), None)
+    for condition in conditions:
+        if condition.get("type") == kind:
+            return condition
+    return None
 
 
 def is_true(conditions: Iterable[Condition], kind: str) -> bool:

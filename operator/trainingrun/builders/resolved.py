@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from trainingrun.api.names import RESOLVED_KEY, resolved_name
@@ -17,6 +18,7 @@ def resolved_text(resolved: Mapping[str, Any]) -> str:
     return json.dumps(resolved, indent=2, sort_keys=True) + "\n"
 
 
+@lru_cache(maxsize=4)  # a decision asks several times for the digest of one text
 def text_digest(text: str) -> str:
     """SHA-256 of the file that a pod mounts, in hexadecimal digits."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -40,6 +40,7 @@ class Ending:
 def close_attempt(context: StageContext, ending: Ending) -> None:
     """Account for the attempt in flight, before it is recorded as ended."""
     draft, entry, pod = context.draft, context.attempts, ending.pod
+    draft.keep_before_end(context.stage)
     ended_at = _ended_at(pod) or draft.now_text
     end = AttemptEnd(number=entry["number"], endedAt=ended_at, outcome=ending.outcome, reason=ending.reason)
     if started_at := _started_at(context):

@@ -76,7 +76,7 @@ def assess(evidence: Evidence, *, now: datetime, lost_after: float) -> State:
         return _without_live_pod(job, pod, hints=evidence.hints, now=now)
     lost = is_lost(pod, now=now, after=lost_after)
     if job is not None and _may_replace(job, pod, lost=lost):
-        if job.suspended and (pod.done or lost):
+        if job.suspended and (pod.done or lost or not pod.started):
             return Waiting(job_suspended(job))
         return Running(pod, terminating=True, recheck_after=_until_lost(pod, now=now, after=lost_after))
     verdict = _end_of(evidence, pod, lost=lost, now=now)

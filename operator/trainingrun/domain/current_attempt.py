@@ -13,6 +13,7 @@ from trainingrun.domain import (
     lasting,
     missing_object,
     recovery,
+    reported,
     results,
     start_deadline,
     suspension,
@@ -43,6 +44,8 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
     if pod is not None and pod.started:
         context.attempts.setdefault("ranAt", context.draft.now_text)
     observed = context.observed
+    if job is not None and job.finished and pod is not None and not (pod.done or pod.gone):
+        context.decision.read_pods = True  # the watch of pods is behind that of Jobs, or has missed an end in a gap
     evidence = Evidence(job, pod, progress=report, hints=observed.hints, nodes=observed.nodes)
     state = assess(evidence, now=context.draft.now, lost_after=context.settings.lost_pod_seconds)
     if isinstance(state, Ended):
@@ -56,6 +59,7 @@ def follow_attempt(context: StageContext, number: int, *, job: JobView | None) -
         _replace(context, cause=state.cause)
         return True
     elif job is not None and _start_deadline_passed(context, job):
+        context.decision.read_pods = True  # it may have started, and no watch has shown that yet
         start_deadline.fail_start(context, pod, job=job.name, cause=state.cause.what, hint=state.cause.hint)
     elif job is not None and missing_object.must_give_up(context, state.cause):
         missing_object.give_up(context, state.cause, pod=pod)
@@ -113,10 +117,10 @@ def _count_end(context: StageContext, ended: Ended, *, job: JobView | None, pod:
 
 
 def _show_running(context: StageContext, state: Running, *, report: Mapping[str, Any]) -> None:
-    if report or not _is_shown(context):
-        show_progress(context.draft, context.stage, report=report)
+    if _is_shown(context) and _tells_nothing_new(context, report):
+        context.draft.keep_shown()
     else:
-        context.draft.keep_shown()  # this operator has just started: the agent has not answered it yet
+        show_progress(context.draft, context.stage, report=report)
     message = "The attempt is ending." if state.terminating else "The attempt is running."
     context.set_not_done(reason=reasons.RUNNING, message=message)
     context.decision.pull_progress = state.pod
@@ -128,6 +132,16 @@ def _is_shown(context: StageContext) -> bool:
     """Whether the stored status shows the attempt at work."""
     stored = context.draft.run.status.get("progress", {})
     return context.reason == reasons.RUNNING.name and stored.get("stage") == context.stage
+
+
+def _tells_nothing_new(context: StageContext, report: Mapping[str, Any]) -> bool:
+    """Whether this operator knows less than the status shows, as it does soon after its start.
+
+    The agent has not answered yet, or it is out of reach, and its log is up to a minute behind what it has answered.
+    """
+    stored = context.draft.run.status.get("progress", {})
+    from_log = report.get("source") == "log" and "source" in stored
+    return not report or (from_log and (reported.moment(report.get("updated")) or "") < stored.get("updated", ""))
 
 
 def _is_refused_for_old_settings(context: StageContext, job: JobView, cause: Cause) -> bool:

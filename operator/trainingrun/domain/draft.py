@@ -31,7 +31,9 @@ _CONDITION_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]]
     False: "False",
     None: "Unknown",
 }
+_HOLDS_OTHERS: Final = (dict, list)
 _ENDED: Final = {Phase.SUCCEEDED: reasons.SUCCEEDED, Phase.FAILED: reasons.FAILED}
+BeforeEnd = tuple[StageAttempts, Training]  # of a stage: its attempts, and what training had reached
 _Entry = TypeVar("_Entry", StageAttempts, StageTimings)
 
 
@@ -51,21 +53,20 @@ class Draft:
 
     run: Run
     now: datetime
+    now_text: str = field(init=False)  # the moment of this reconcile, as the API writes it
     status: Status = field(init=False)
     events: list[Event] = field(default_factory=list)
+    # Attempts and training as they were before the end of the attempt in flight was counted, by stage.
+    before_end: dict[Stage, BeforeEnd] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.now_text = clock.to_text(self.now)
         self.status = _copied(self.run.status)
         self.status["observedGeneration"] = self.run.generation
         for condition in self.status.setdefault("conditions", []):
             # `kubectl wait` ignores a condition of an older generation; this reconcile judges all of them.
             condition["observedGeneration"] = self.run.generation
         self.status.setdefault("startedAt", self.now_text)
-
-    @property
-    def now_text(self) -> str:
-        """The moment of this reconcile, as the API writes it."""
-        return clock.to_text(self.now)
 
     @property
     def retry(self) -> int:
@@ -130,6 +131,10 @@ class Draft:
         stored = self.run.status
         self.status["phase"], self.status["message"] = stored["phase"], stored["message"]
         self.status["progress"] = stored["progress"]
+
+    def keep_before_end(self, stage: Stage) -> None:
+        """Keep what the status says of a stage whose attempt in flight is about to be recorded as ended."""
+        self.before_end[stage] = _copied(self.attempts(stage)), _copied(self.status.get("training", {}))
 
     def update_dataset(self, values: Dataset) -> None:
         """Write these fields of `status.dataset`, keeping the others."""
@@ -209,7 +214,7 @@ def _entry_of(entries: list[_Entry], stage: Stage) -> _Entry:
 
 
 def _copied(value: Any) -> Any:
-    """Copy a JSON document; copy.deepcopy takes four times as long."""
+    """Copy a JSON document; copy.deepcopy takes six times as long."""
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: _copied(item) if isinstance(item, _HOLDS_OTHERS) else item for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -38,9 +38,8 @@ def last_step(entry: StageAttempts) -> int | None:
 
 def fit(status: Status) -> None:
     """Keep the status below 8 KiB: of all stages the end that is longest ago goes first."""
-    while _size(status) > MAX_STATUS_BYTES:
-        entries = [entry for entry in status.get("attempts", []) if entry.get("history")]
-        if not entries:
+    while entries := [entry for entry in status.get("attempts", []) if entry.get("history")]:
+        if _size(status) <= MAX_STATUS_BYTES:
             return
         _count(min(entries, key=lambda entry: entry["history"][0].get("endedAt", "")), 0)
 

@@ -14,7 +14,10 @@ from typing import Any, Final, Self
 from trainingrun.api import conditions, reasons
 from trainingrun.api.names import LABEL_STAGE, Stage
 from trainingrun.api.reason import Step
+from trainingrun.api.status import AttemptEnd
+from trainingrun.domain import attempts, history
 from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
+from trainingrun.domain.history import REPLACED
 from trainingrun.domain.next_step import NextStep
 from trainingrun.domain.texts import cut, sentences
 
@@ -48,7 +51,23 @@ def fail_as_invalid(draft: Draft, body: Mapping[str, Any], *, words: str) -> Non
     if stage:
         kind = conditions.STAGE_CONDITION[Stage(stage)]
         draft.set_condition(kind, False, reason=reasons.CHILD_REFUSED, message=message)
+        _end_unmade(draft, Stage(stage))
     draft.fail(reason=reasons.CHILD_REFUSED, message=message, step=NextStep(Step.NEW_RUN, reasons.CHILD_REFUSED.hint))
+    history.fit(draft.status)
+
+
+def _end_unmade(draft: Draft, stage: Stage) -> None:
+    """Record the end of an attempt that has no Job, as far as is known, so that none is in flight.
+
+    It has no results, so that its end may be recovered alone.
+    """
+    draft.before_end.pop(stage, None)
+    entry = draft.attempts(stage)
+    end = AttemptEnd(
+        number=entry["number"], endedAt=draft.now_text, outcome=REPLACED, reason=reasons.CHILD_REFUSED.name
+    )
+    history.add(entry, end)
+    attempts.end(draft, stage)
 
 
 def without_tensorboard(words: str) -> str:

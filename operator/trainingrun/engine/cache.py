@@ -38,16 +38,16 @@ class Cache:
     def put_run(self, run: Run) -> bool:
         """Store a run unless a newer version is known or it was deleted; return whether this version is news.
 
-        A new run of that name replaces the old one and its children.
+        A new run of that name replaces the old one and its children. What is shown of the old one may come later.
         """
         if self._is_deleted(run.uid):
             return False
         known = self.runs.get(run.key)
+        if not _newer(run, known):
+            return False
         if known is not None and known.uid != run.uid:
             self.drop_run(known.key, uid=known.uid)
             known = None
-        if not _newer(run, known):
-            return False
         self.runs[run.key] = run
         self.crowds.put(run)
         self._forget_departed(run.key)
@@ -174,10 +174,16 @@ class Cache:
 
     def finish_listing(
         self, known: set[str], *, runs: Iterable[Run], jobs: Iterable[JobView], pods: Iterable[PodView]
-    ) -> None:
-        """Store a complete listing; objects known before that it lacks were deleted while no watch was connected."""
+    ) -> list[str]:
+        """Store a complete listing; objects known before that it lacks were deleted while no watch was connected.
+
+        Returns the keys of the runs among them.
+        """
         runs, jobs, pods = list(runs), list(jobs), list(pods)
         lost = known - _uids(runs) - _uids(jobs) - _uids(pods)
+        gone = [run for run in self.runs.values() if run.uid in lost]
+        for run in gone:
+            self.drop_run(run.key, uid=run.uid)
         for run in runs:
             self.put_run(run)
         for job in jobs:
@@ -190,8 +196,7 @@ class Cache:
             self.drop_job(job)
         for pod in [pod for pod in _all(self.pods) if pod.uid in lost and not pod.gone]:
             self.drop_pod(pod)
-        for run in [run for run in self.runs.values() if run.uid in lost]:
-            self.drop_run(run.key, uid=run.uid)
+        return [run.key for run in gone]
 
     def _record_deletion(self, uid: str) -> None:
         if self._clock.monotonic() - self._turned_at > REMEMBERED_SECONDS:

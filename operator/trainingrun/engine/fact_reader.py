@@ -12,6 +12,7 @@ from trainingrun.api.run import Run
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.document import Document
 from trainingrun.domain.observe import JobView, Observed, PodView
+from trainingrun.domain.refused_child import RefusedChild
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
 from trainingrun.engine.node_reader import NodeReader
@@ -36,8 +37,8 @@ class FactReader:
         known = {job.uid for job in self._cache.jobs_of(run)}
         memory.specs = {uid: spec for uid, spec in memory.specs.items() if uid in known}
 
-    def observe(self, run: Run) -> Observed:
-        """Return what is known now, without reading anything."""
+    def observe(self, run: Run, *, refused: RefusedChild | None = None) -> Observed:
+        """Return what is known now, without reading anything; `refused` is a child that could not be created."""
         memory = self._memories.of(run)
         known = Document(memory.text, fresh=False)
         is_accepted = known.digest == run.status.get("resolvedDigest")
@@ -53,6 +54,7 @@ class FactReader:
             nodes=self._nodes.known,
             document=memory.document or (known if is_accepted else None),
             specs=memory.specs,
+            refused=refused,
             known_text=memory.text if is_accepted else "",
         )
 
@@ -76,19 +78,36 @@ class FactReader:
         return news or bool(decision.read_jobs)
 
     async def read_warnings(self, run: Run, uids: list[str]) -> bool:
-        """Read the newest warning Event of objects that do not start, those that are due.
+        """Read the newest warning Event of objects that do not start, those that are due; forget those that are gone.
 
-        Returns whether there is a new one. Warnings that cannot be read hold nothing up.
+        A watch that has missed a deletion in a gap does not show that it lists again, if it finds nothing then.
+        Returns whether there is news. What cannot be read holds nothing up.
         """
         found = False
         for uid in self._memories.of(run).warnings_to_read(uids, now=self._clock.monotonic()):
             try:
+                found |= await self._drop_if_gone(run, uid)
                 hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             except KubeError as error:
                 log.info("%s: no warnings about %s: %s", run.key, uid, error)
                 continue
             found |= self._cache.put_hint(run, uid, hint)
         return found
+
+    async def _drop_if_gone(self, run: Run, uid: str) -> bool:
+        """Forget a Job or pod of the run that the server does not have; return whether it is gone."""
+        for pod in self._cache.pods_of(run):
+            if pod.uid == uid and not pod.gone and not await self._exists("Pod", pod):
+                self._cache.drop_missing_pod(pod)
+                return True
+        for job in self._cache.jobs_of(run):
+            if job.uid == uid and not await self._exists("Job", job):
+                self._cache.drop_job(job)
+                return True
+        return False
+
+    async def _exists(self, kind: str, view: JobView | PodView) -> bool:
+        return await objects.exists(self._api, kind, namespace=view.namespace, name=view.name, uid=view.uid)
 
     async def read_document(self, run: Run) -> None:
         """Read the run's ConfigMap."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trainingrun.api.names import GROUP, PLURAL, VERSION
 from trainingrun.api.run import Run
 from trainingrun.domain.observe import JobView, PodView
@@ -12,10 +14,10 @@ from trainingrun.kube.objects import list_all, path
 
 
 class Lister:
-    """Lists for one cache."""
+    """Lists for one cache; `gone` is called with the key of each run that was deleted unseen."""
 
-    def __init__(self, api: Api, *, cache: Cache) -> None:
-        self._api, self._cache = api, cache
+    def __init__(self, api: Api, *, cache: Cache, gone: Callable[[str], object]) -> None:
+        self._api, self._cache, self._gone = api, cache, gone
 
     async def check(self, namespace: str | None) -> None:
         """Raise KubeError if the runs cannot be listed."""
@@ -35,9 +37,11 @@ class Lister:
         runs = [Run.from_object(body) async for body in list_all(self._api, "TrainingRun", namespace=namespace)]
         jobs = [JobView.from_object(b) async for b in list_all(self._api, "Job", namespace=namespace, ours=True)]
         pods = [PodView.from_object(b) async for b in list_all(self._api, "Pod", namespace=namespace, ours=True)]
-        self._cache.finish_listing(
+        gone = self._cache.finish_listing(
             known,
             runs=runs,
             jobs=[job for job in jobs if job is not None],
             pods=[pod for pod in pods if pod is not None],
         )
+        for key in gone:
+            self._gone(key)

@@ -61,7 +61,7 @@ class Operator:
             await self._health.start()
         clock = self._outside.clock
         self._api = await self._outside.connect()
-        lister = Lister(self._api, cache=self.cache)
+        lister = Lister(self._api, cache=self.cache, gone=self.queue.add)
         await self._wait_for_custom_resource(lister)
         scope = self._scope = Scope(
             self._api, settings=self._settings, lister=lister, changed=self._changed, clock=clock

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from trainingrun.api import reasons
@@ -124,7 +123,7 @@ class Reconciler:
     async def _decide(self, run: Run, *, refused: RefusedChild | None = None) -> Decision:
         """Plan with what is known, without a refused child; when the plan asks for more, read it and plan again."""
         while True:
-            observed = replace(self._facts.observe(run), refused=refused)
+            observed = self._facts.observe(run, refused=refused)
             decision = plan(run, observed, settings=self._settings, now=self._clock.now())
             if not await self._facts.read(run, decision):
                 return decision
@@ -159,7 +158,7 @@ class Reconciler:
             draft.status["tensorboard"] = run.status["tensorboard"]  # it is still there
         later = decision.delete_after_status
         urgent = bool(later) or any(not event.wait_since for event in draft.events)
-        written = await self._status.write(run, draft.status, urgent=urgent)
+        written = await self._status.write(run, draft, urgent=urgent)
         self._puller.watch(run.key, decision.pull_progress)
         if decision.requeue_after is not None:
             self._queue.add_after(run.key, decision.requeue_after)

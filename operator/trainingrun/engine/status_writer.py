@@ -15,9 +15,9 @@ from trainingrun.api import reasons
 from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.names import Phase, Stage
 from trainingrun.api.run import Run
-from trainingrun.api.status import StageAttempts, Status
+from trainingrun.api.status import Status
 from trainingrun.domain import lasting
-from trainingrun.domain.draft import MAX_CAUSE, Draft, Event
+from trainingrun.domain.draft import MAX_CAUSE, BeforeEnd, Draft, Event
 from trainingrun.domain.texts import cut, sentences
 from trainingrun.engine import ledger
 from trainingrun.engine.cache import Cache
@@ -55,9 +55,9 @@ class StatusWriter:
         self._api, self._cache, self._queue = api, cache, queue
         self._memories, self._recorder, self._clock = memories, recorder, clock
 
-    async def write(self, run: Run, status: Status, *, urgent: bool) -> bool:
+    async def write(self, run: Run, draft: Draft, *, urgent: bool) -> bool:
         """Patch the status if it changed; return False when the write was postponed, as progress alone may be."""
-        status, held = plain_document(status), run.status
+        status, held = plain_document(draft.status), run.status
         changes = _merge_patch(status, held)
         if not changes:
             return True
@@ -65,7 +65,7 @@ class StatusWriter:
         if not urgent and waited < STATUS_SECONDS and _only_fast_moving(changes, wanted=status, held=held):
             self._queue.add_after(run.key, STATUS_SECONDS - waited)
             return False
-        unwritten = Unwritten(_about_objects(held), _begun_objects(status, held))
+        unwritten = Unwritten(_about_objects(held), _begun_objects(status, held, before_end=draft.before_end))
         await self._patch_or_explain(run, changes, unwritten)
         self._queue.add(run.key)  # the watch shows this version again, which is no news
         return True
@@ -77,7 +77,9 @@ class StatusWriter:
             return run
         unchanged = _about_objects(run.status) == unwritten.stored
         # An empty patch changes nothing, and shows whether the server has the run and takes its status.
-        changes = _merge_patch(unwritten.wanted, unwritten.stored) if unchanged else {}
+        concerned = unwritten.wanted.keys() | unwritten.stored.keys()
+        held = {key: value for key, value in run.status.items() if key in concerned}
+        changes = _merge_patch(unwritten.wanted, held) if unchanged else {}
         return await self._patch_or_explain(run, changes, unwritten)
 
     async def _patch_or_explain(self, run: Run, changes: Mapping[str, object], unwritten: Unwritten) -> Run:
@@ -145,25 +147,29 @@ def _about_objects(status: Mapping[str, object]) -> dict[str, object]:
     return {key: status[key] for key in _ABOUT_OBJECTS if key in status}
 
 
-def _begun_objects(status: Status, held: Status) -> dict[str, object]:
-    """What the status records about objects that were begun; the end of an attempt before them has its costs."""
-    attempts = _begun(status.get("attempts", []), held.get("attempts", []))
-    found = _about_objects({**status, "attempts": attempts})
-    trained = [entry for entry in attempts if entry["stage"] == Stage.TRAIN.value]
-    if trained and trained[0] not in held.get("attempts", []) and "training" in status:
-        found["training"] = status["training"]
-    return found
+def _begun_objects(status: Status, held: Status, *, before_end: Mapping[Stage, BeforeEnd]) -> dict[str, object]:
+    """What the status records about objects that were begun; the end of an attempt before them has its costs.
 
-
-def _begun(wanted: list[StageAttempts], stored: list[StageAttempts]) -> list[StageAttempts]:
-    """Return the stored attempts with those that were begun since; an end counts only together with its results."""
-    known = {entry["stage"]: entry for entry in stored}
-    merged = []
-    for entry in wanted:
-        old = known.get(entry["stage"])
-        begun = old is None or entry.get("number", 0) > old.get("number", 0)
-        merged.append(entry if old is None or begun else old)
-    return merged
+    The end of the last attempt of a stage counts only together with its results, which are not stored.
+    """
+    known = {entry["stage"]: entry for entry in held.get("attempts", [])}
+    found, attempts = _about_objects(status), []
+    for entry in status.get("attempts", []):
+        old, training = known.get(entry["stage"]), status.get("training", {})
+        if old is not None and entry.get("number", 0) <= old.get("number", 0):
+            attempts.append(old)
+            continue
+        begun, stage = entry, Stage(entry["stage"])
+        if entry.get("number", 0) > entry.get("ended", 0):
+            if held.get("progress", {}).get("stage") == stage:  # it is that of the attempt before
+                found |= {key: status[key] for key in ("message", "progress") if key in status}
+        elif stage in before_end:
+            begun, training = before_end[stage]
+            begun, training = plain_document(begun), plain_document(training)
+        attempts.append(begun)
+        if stage is Stage.TRAIN and training:
+            found["training"] = training
+    return {**found, "attempts": attempts} if attempts else found
 
 
 def _merge_patch(wanted: Mapping[str, object], held: Mapping[str, object]) -> dict[str, object]:

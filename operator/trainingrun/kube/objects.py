@@ -97,6 +97,12 @@ async def is_gone(api: Api, kind: str, *, namespace: str, name: str, owner_uid: 
     return _controller(found["metadata"]) != owner_uid
 
 
+async def exists(api: Api, kind: str, *, namespace: str, name: str, uid: str) -> bool:
+    """Return whether the server has the object with this UID. By a list: a 404 can also be about the path."""
+    found = list_all(api, kind, namespace=namespace, fields=f"metadata.name={name}")
+    return uid in [body["metadata"]["uid"] async for body in found]
+
+
 async def patch_status(
     api: Api, *, namespace: str, name: str, resource_version: str, status: Mapping[str, Any]
 ) -> dict[str, Any]:

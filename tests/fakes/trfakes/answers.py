@@ -7,7 +7,7 @@ exists, status as a subresource. How a call reaches them is not their concern.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from trfakes.store import Change, StatusError, Store, conflict, matches
@@ -63,20 +63,19 @@ class Answers:
         if found["sub"] == "log":
             self.store.get("pods", name, namespace=namespace)
             return 200, self.logs.get(name, "")
-        calls: dict[tuple[str, bool], Callable[[], tuple[int, Any]]] = {
-            ("GET", False): lambda: (200, self._list(query, plural, found["namespace"])),
-            ("GET", True): lambda: (200, self.store.get(plural, name, namespace=namespace)),
-            ("POST", False): lambda: (201, self.store.create(plural, body, namespace=namespace)),
-            ("PATCH", True): lambda: (
-                200,
-                self.store.patch(plural, name, body, namespace=namespace, status=found["sub"] == "status"),
-            ),
-            ("DELETE", True): lambda: (200, self._delete(plural, name, namespace=namespace, options=body)),
-        }
-        call = calls.get((method, name is not None))
-        if call is None:
-            raise StatusError(405, f"{method} {path} is not allowed")
-        return call()
+        match method, name is not None:
+            case "GET", False:
+                return 200, self._list(query, plural, found["namespace"])
+            case "GET", True:
+                return 200, self.store.get(plural, name, namespace=namespace)
+            case "POST", False:
+                return 201, self.store.create(plural, body, namespace=namespace)
+            case "PATCH", True:
+                status = found["sub"] == "status"
+                return 200, self.store.patch(plural, name, body, namespace=namespace, status=status)
+            case "DELETE", True:
+                return 200, self._delete(plural, name, namespace=namespace, options=body)
+        raise StatusError(405, f"{method} {path} is not allowed")
 
     def _delete(self, plural: str, name: str, *, namespace: str, options: dict[str, Any]) -> dict[str, Any]:
         if plural == "jobs" and options.get("propagationPolicy") != "Background":

@@ -14,6 +14,7 @@ from typing import Any
 
 Object = dict[str, Any]
 Key = tuple[str, str, str]  # plural, namespace, name
+_SCALARS, _LISTS = (str, int, float, type(None)), (list, tuple)
 
 
 class StatusError(Exception):
@@ -163,14 +164,16 @@ def conflict(plural: str, name: str, why: str) -> StatusError:
 
 def copied(value: Any) -> Any:
     """A copy of a JSON document."""
+    if isinstance(value, _SCALARS):
+        return value
     if isinstance(value, Mapping):
         return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list | tuple) else value
+    return [copied(item) for item in value] if isinstance(value, _LISTS) else value
 
 
 def merge(old: Any, patch: Any) -> Any:
     """Apply a JSON merge patch (RFC 7386); what it leaves alone is shared with the old value."""
-    if not isinstance(patch, Mapping):
+    if isinstance(patch, _SCALARS) or not isinstance(patch, Mapping):
         return copied(patch)
     new = dict(old) if isinstance(old, dict) else {}
     for key, value in patch.items():

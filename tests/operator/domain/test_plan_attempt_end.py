@@ -207,6 +207,17 @@ def test_a_job_that_something_else_suspends_is_never_left_beside_the_next(outcom
     assert (play.attempts("train").get("ended", 0), "tire-train-2" in play.created) == (0, False)
 
 
+def test_a_job_is_shown_as_suspended_beside_a_pod_of_it_that_never_ran_and_does_not_end() -> None:
+    """It fell to "Training: starting" when the last pod had gone, and stayed there."""
+    play = Play()
+    job = play.play_to(Stage.TRAIN)
+    deletion = clock.to_text(play.now + timedelta(seconds=100))
+    play.start_pod(job, phase="Pending", containers={}, deletion_at=deletion)
+    play.jobs[job] = replace(play.jobs[job], suspended=True)
+    play.step(1)
+    assert play.condition("Trained")["reason"] == "JobSuspended"
+
+
 def test_a_job_that_is_resumed_goes_on_in_the_same_attempt() -> None:
     play = Play()
     job = play.play_to(Stage.TRAIN)
@@ -362,3 +373,23 @@ def test_an_end_without_a_pod_counts_only_after_pods_were_read(*, suspended: boo
     del play.pods["tire-prep-1"]
     play.jobs.pop("tire-prep-1", None)
     assert play.step(1).read_pods
+
+
+def test_pods_are_read_when_a_job_has_ended_and_its_pod_seems_to_go_on() -> None:
+    """A watch that lists again says nothing of what was deleted in its gap: the attempt waited for ten minutes."""
+    play = Play()
+    play.step()
+    play.start_pod("tire-prep-1")
+    assert not play.step(1).read_pods
+    play.jobs["tire-prep-1"] = replace(play.jobs["tire-prep-1"], finished="Failed", finished_at=clock.to_text(play.now))
+    assert play.step(1).read_pods
+
+
+def test_a_start_deadline_fails_an_attempt_only_after_pods_were_read() -> None:
+    """In a gap of the watch of pods an attempt had started, and its run failed for not having started."""
+    play = Play(a_run().spec(startDeadlineSeconds=30))
+    play.step()
+    assert not play.step(20).read_pods
+    decision = play.step(20)
+    assert play.condition("Succeeded")["reason"] == "StartDeadlineExceeded"
+    assert decision.read_pods

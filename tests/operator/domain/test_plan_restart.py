@@ -32,6 +32,19 @@ def test_progress_stays_until_the_agent_answers_the_new_operator() -> None:
     assert play.status["progress"]["text"] == "Training 80/150 (53%)"
 
 
+def test_progress_does_not_fall_to_an_older_log() -> None:
+    """The agent was out of reach after the restart: its log was up to a minute behind what it had answered."""
+    play = training(source="agent", updated="2026-01-01T00:01:00Z")
+    before, report = play.status, play.progress
+    play.restart()
+    play.progress = {**report, "source": "log", "done": 60, "step": 60, "updated": "2026-01-01T00:00:30Z"}
+    play.step(1)
+    assert play.status == before
+    play.progress = {**report, "source": "log", "done": 80, "step": 80, "updated": "2026-01-01T00:01:30Z"}
+    play.step(1)
+    assert play.status["progress"]["text"] == "Training 80/150 (53%)"
+
+
 def test_an_attempt_that_has_just_started_begins_anew() -> None:
     play = training()
     play.end_pod("tire-train-1", "interrupted")

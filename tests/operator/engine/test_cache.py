@@ -135,6 +135,17 @@ def test_no_answer_revives_what_was_deleted() -> None:
     assert [dict(table) for table in tables] == [{}] * 4
 
 
+def test_what_is_shown_late_of_a_run_does_not_displace_the_new_one_of_its_name() -> None:
+    """Events of two objects come in no order, also if the objects have one name: the new run was never served."""
+    cache = Cache()
+    new = replace(RUN, uid="new", resource_version="90")
+    assert cache.put_run(new)
+    assert not cache.put_run(replace(RUN, resource_version="80"))
+    cache.drop_run(RUN.key, uid=RUN.uid)
+    assert cache.runs == {RUN.key: new}
+    assert cache.put_run(replace(new, resource_version="91"))
+
+
 def test_no_answer_about_a_run_is_taken_for_the_new_run_of_its_name() -> None:
     cache = Cache()
     new = replace(RUN, uid="another")

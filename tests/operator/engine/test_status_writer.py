@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
 
+from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
-from trainingrun.api.status import StageAttempts, Status, Tensorboard
+from trainingrun.api.status import StageAttempts, Status, Tensorboard, Training
+from trainingrun.domain.draft import Draft
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
 from trainingrun.engine.status_writer import StatusWriter
@@ -19,6 +23,7 @@ from trainingrun.kube.errors import ConflictError
 from trainingrun.kube.events import Recorder
 from trfakes.builders import a_run
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STORED: list[StageAttempts] = [{"stage": "prep", "number": 1, "jobUID": "a"}]
 
 
@@ -39,12 +44,21 @@ def writer_of(run: Run, server: Conflicts, memories: Memories) -> StatusWriter:
     return StatusWriter(api, cache=cache, queue=WorkQueue(), memories=memories, recorder=Recorder(api))
 
 
-async def recovered_after(stored: Status, wanted: Status) -> Mapping[str, Any]:
+def draft_of(run: Run, wanted: Status) -> Draft:
+    draft = Draft(run, NOW)
+    draft.status = wanted
+    return draft
+
+
+async def recovered_after(
+    stored: Status, wanted: Status, *, before_end: Mapping[Stage, tuple[StageAttempts, Training]] = MappingProxyType({})
+) -> Mapping[str, Any]:
     """Return what is written first after a status was not stored."""
     run, server = a_run().status(**stored).build(), Conflicts()
-    writer = writer_of(run, server, Memories())
+    writer, draft = writer_of(run, server, Memories()), draft_of(run, wanted)
+    draft.before_end.update(before_end)
     with pytest.raises(ConflictError):
-        await writer.write(run, wanted, urgent=True)
+        await writer.write(run, draft, urgent=True)
     with pytest.raises(ConflictError):
         await writer.recover(run)
     return server.bodies[1]
@@ -80,6 +94,41 @@ async def test_the_cost_of_an_attempt_is_recovered_with_its_end(*, begun: bool) 
     assert body.get("training") == (wanted["training"] if begun else None)
 
 
+async def test_an_attempt_is_recovered_with_its_own_progress() -> None:
+    """It began with the steps of the one before, and then they became fewer."""
+    stored: Status = {
+        "message": "Training 302/1000 (30%)",
+        "progress": {"stage": "train", "updated": "", "text": "Training 302/1000 (30%)", "done": 302, "total": 1000},
+        "attempts": [{"stage": "train", "number": 1}],
+    }
+    wanted: Status = {
+        "message": "Training: attempt 2 starting",
+        "progress": {"stage": "train", "updated": "", "text": "Training: attempt 2 starting"},
+        "attempts": [{"stage": "train", "number": 2, "ended": 1}],
+    }
+    body = await recovered_after(stored, wanted)
+    assert body["progress"] == {**wanted["progress"], "done": None, "total": None}
+    assert body["message"] == wanted["message"]
+
+
+async def test_the_end_of_an_attempt_that_is_not_stored_either_is_recovered_without_its_end() -> None:
+    """An operator that was restarted finds the Jobs of two stages, and both have ended: training was done twice."""
+    wanted: Status = {
+        "attempts": [
+            {"stage": "prep", "number": 1, "ended": 1},
+            {"stage": "train", "number": 1, "ended": 1, "lastOutcome": "succeeded"},
+            {"stage": "export", "number": 1, "jobUID": "c"},
+        ],
+        "training": {"step": 300, "stepsLost": 40},
+    }
+    in_flight: StageAttempts = {"stage": "train", "number": 1, "jobUID": "b"}
+    body = await recovered_after(
+        {"attempts": STORED}, wanted, before_end={Stage.TRAIN: (in_flight, {"step": 300}), Stage.PREP: (STORED[0], {})}
+    )
+    assert body["attempts"] == [*STORED, in_flight, wanted["attempts"][2]]
+    assert body["training"] == {"step": 300}
+
+
 BOARD: Tensorboard = {"serviceName": "tire-tensorboard", "url": "http://tire-tensorboard"}
 AWAY: Tensorboard = {"yields": 1, "returnsAt": "2026-01-01T00:01:00Z"}
 
@@ -113,8 +162,8 @@ async def test_progress_alone_is_written_every_few_seconds(wanted: Status, postp
     memories.of(run).patched_at = time.monotonic()
     writer = writer_of(run, server, memories)
     if postponed:
-        assert not await writer.write(run, wanted, urgent=False)
+        assert not await writer.write(run, draft_of(run, wanted), urgent=False)
     else:
         with pytest.raises(ConflictError):
-            await writer.write(run, wanted, urgent=False)
+            await writer.write(run, draft_of(run, wanted), urgent=False)
     assert bool(server.bodies) is not postponed

@@ -154,6 +154,33 @@ async def test_what_was_deleted_in_a_gap_of_a_watch_is_found_when_it_lists_again
     await eventually(lambda: "default/tire" not in running.operator.cache.jobs or world.attempts("prep")["number"] > 1)
 
 
+async def test_a_job_that_is_gone_without_a_watch_showing_it_is_not_waited_for(
+    world: World, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was deleted in a gap of a watch that then listed nothing at all, before it had a pod."""
+    monkeypatch.setattr("trainingrun.engine.place.Place._wait", lambda *_: asyncio.sleep(60))  # no listing finds it
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().body())
+    await world.job("tire-prep-1")
+    await eventually(lambda: world.attempts("prep").get("number") == 1)
+    del world.store.objects["jobs", "default", "tire-prep-1"]  # no watch shows it
+    await eventually(lambda: world.attempts("prep").get("lastReason") == "JobGone", within=15, seen=world.status)
+
+
+async def test_a_run_that_only_a_listing_shows_as_deleted_is_forgotten(world: World, script: Script) -> None:
+    running = await world.start_operator()
+    operator: Any = running.operator
+    for name in ("tire", "other"):
+        world.store.create("trainingruns", a_run(name).body())
+        await eventually(lambda name=name: world.attempts("prep", name))
+    world.server.end_watches()
+    del world.store.objects["trainingruns", "default", "tire"]
+    del world.store.objects["jobs", "default", "tire-prep-1"]
+    world.store.compact()
+    await eventually(lambda: operator.cache.runs.keys() == {"default/other"} and idle(running), within=10)
+    assert operator._reconciler._memories._by_key.keys() == {"default/other"}
+
+
 async def test_a_pod_whose_log_is_gone_is_gone(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was deleted in a gap of a watch that then listed nothing at all, as nothing else was there."""
     monkeypatch.setattr("trainingrun.engine.progress_puller.FALLBACK_AFTER_SECONDS", 0.1)

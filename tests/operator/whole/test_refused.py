@@ -86,6 +86,8 @@ async def test_a_refusal_that_names_a_field_of_our_job_is_final(world: World, fi
     assert (await world.finished())["phase"] == "Failed"
     assert world.condition("Succeeded")["reason"] == "ChildRefused"
     assert field in world.condition("Prepared")["message"]
+    attempt = world.attempts("prep")  # none is in flight
+    assert (attempt["number"], attempt["ended"], attempt["history"][0]["reason"]) == (1, 1, "ChildRefused")
     events = {event["reason"] for event in world.store.select("events")}
     assert "AttemptStarted" not in events
 

@@ -151,7 +151,7 @@ async def test_a_namespace_that_refuses_is_tried_again(world: World) -> None:
     world.server.refused["vision"] = 403
     api, changed = await Api.connect(), asyncio.Event()
     lease = Lease(api, namespace="vision", name=LEASE, settings=SETTINGS)
-    place = Place("vision", lease=lease, lister=Lister(api, cache=Cache()), changed=lambda _: changed.set())
+    place = Place("vision", lease=lease, lister=Lister(api, cache=Cache(), gone=print), changed=lambda _: changed.set())
     keeping = asyncio.ensure_future(place.keep())
     await eventually(lambda: place.state is State.REFUSED or keeping.done())
     world.server.refused["vision"] = 404
