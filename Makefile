@@ -38,8 +38,8 @@ chaos-mutants: ## Put defects into the operator of make chaos, one by one: seeds
 chaos-wire: ## Execute schedules of make chaos with kopf and over HTTP too, and compare (SEEDS=50, FIRST=0)
 	@$(BIN) $(PY) -m trchaos.wire $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
 
-chaos-fleet: ## Run seeded faults between the operator and a real API server, Job controller and garbage collector (SEEDS=30, SEED=7)
-	@$(BIN) $(PY) -m trchaosfleet $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),30))
+chaos-fleet: ## Run seeded faults between the operator and a real API server, Job controller and garbage collector (SEEDS=30, SEED=7; MUTANT=name)
+	@$(BIN) $(PY) -m trchaosfleet $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),30)) $(if $(MUTANT),--mutant "$(MUTANT)")
 
 corpus: ## Read public data sets as published (TRAININGRUN_CORPUS=folder that holds them; fetched where missing; PYTEST="-k raccoon")
 	@$(BIN) $(PY) -m pytest tests/corpus -q -n 2 --tb short $(PYTEST)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_no_kind_of_fault_breaks_a_rule(kind: str) -> None:
 
 def test_a_run_that_does_not_settle_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     never_ends = Fault(10.0, "quota full", {"namespace": "default", "seconds": 1e6})
-    monkeypatch.setattr(execution, "ends_of", lambda _: 30.0)
+    monkeypatch.setitem(faults.KINDS, "quota full", replace(faults.KINDS["quota full"], lasts=lambda _: 20.0))
     monkeypatch.setattr(execution, "SETTLE_SECONDS", 600.0)
     report = execute(Schedule(4, (RunPlan("run-0", at=20.0),), (never_ends,)))
     assert "every run ends" in {violation.rule for violation in report.violations}

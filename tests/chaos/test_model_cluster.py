@@ -212,3 +212,24 @@ def test_children_of_a_deleted_job_are_collected_later() -> None:
         assert scene.pod is None
 
     played(work)
+
+
+def test_a_pod_waits_for_its_config_map() -> None:
+    """The kubelet says so in an Event, and starts the pod once the ConfigMap is there."""
+    volumes = [{"name": "resolved", "configMap": {"name": "tire-resolved"}}]
+    job = {**JOB, "spec": {"template": {"metadata": {"labels": LABELS}, "spec": {**POD, "volumes": volumes}}}}
+
+    async def run() -> None:
+        world = World(1)
+        world.store.create("jobs", job)
+        await asyncio.sleep(60)
+        (played,) = world.cluster.pods.values()
+        events = [event for event in world.store.select("events") if event["reason"] == "FailedMount"]
+        assert played.began is None
+        assert events[0]["involvedObject"]["uid"] == played.pod_uid
+        assert 'configmap "tire-resolved" not found' in events[0]["message"]
+        world.store.create("configmaps", {"metadata": {"name": "tire-resolved"}})
+        await asyncio.sleep(30)
+        assert played.began is not None
+
+    run_virtual(run())

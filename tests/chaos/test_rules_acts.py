@@ -81,7 +81,7 @@ def test_events_follow_the_status() -> None:
 def test_one_event_for_one_thing() -> None:
     async def play(hand: Hand, *times: str) -> None:
         for number, at in enumerate(times):
-            hand.store(progress={"updated": at, "text": "waiting"})
+            hand.store(progress={"updated": at, "text": f"waiting since {at}"})
             tell(hand, "QuotaExceeded", "There is no quota.", name=f"e{number}")
 
     assert broken_by(lambda hand: play(hand, AT, AT)) == {"one Event for one thing"}
@@ -142,6 +142,25 @@ def test_a_start_deadline_ends_only_what_never_ran() -> None:
     assert not broken_by(lambda hand: play(hand, ran=False, at=late), startDeadlineSeconds=60)
     assert rule in broken_by(lambda hand: play(hand, ran=False, at=early), startDeadlineSeconds=60)
     assert rule in broken_by(lambda hand: play(hand, ran=True, at=late), startDeadlineSeconds=60)
+
+
+def test_a_start_deadline_does_not_count_while_a_job_is_suspended() -> None:
+    async def play(hand: Hand, suspended: str) -> None:
+        hand.document()
+        hand.store(conditions={"Accepted": ("True", "Accepted"), "Prepared": ("False", "JobSuspended"), **WORKS})
+        await hand.calm()
+        job = hand.job()
+        hand.store(attempts=[{"stage": "prep", "number": 1, "jobUID": job["metadata"]["uid"], "startedAt": AT}])
+        held = [{"type": "Suspended", "status": suspended}]
+        hand.world.store.update_status("jobs", "run-prep-1", conditions=held)
+        ended = {"number": 1, "ended": 1, "lastReason": "StartDeadlineExceeded", "lastOutcome": "userError"}
+        finished = {"Succeeded": ("False", "StartDeadlineExceeded"), "Finished": ("True", "Failed")}
+        at = "2026-01-01T00:05:00Z"
+        hand.store(attempts=[{"stage": "prep", **ended}], conditions=finished, phase="Failed", finishedAt=at)
+
+    rule = "deadlines end what has passed them"
+    assert rule in broken_by(lambda hand: play(hand, "True"), startDeadlineSeconds=10)
+    assert rule not in broken_by(lambda hand: play(hand, "False"), startDeadlineSeconds=10)
 
 
 def test_the_storage_is_blamed_for_what_is_its_fault() -> None:

@@ -53,8 +53,33 @@ def test_no_pod_begins_beside_another_one() -> None:
         hand.end(hand.pod(job), "interrupted")
         hand.pod(job, name="b")
 
+    async def begin_again(hand: Hand) -> None:
+        accept(hand)
+        job = hand.job()
+        hand.ends_by(hand.pod(job), 30)
+        await asyncio.sleep(1)
+        hand.end(hand.pod(job, name="b"), "succeeded")
+        hand.job("train")
+
     assert "one live attempt" in broken_by(begin)
     assert not broken_by(begin_after)
+    assert "one live attempt" not in broken_by(begin_again)  # something else has resumed the Job
+
+
+def test_a_stage_may_begin_again_beside_a_later_one_that_no_status_has() -> None:
+    """Its Job was deleted before its success was stored, and the operator had made the Job of the next stage."""
+
+    async def begin(hand: Hand, *, recorded: bool) -> None:
+        accept(hand)
+        hand.end(hand.pod(hand.job()), "succeeded")
+        hand.pod(hand.job("train"))
+        job = hand.job(attempt=2)
+        if recorded:
+            hand.store(attempts=[{"stage": stage, "number": 1, "jobUID": "a"} for stage in ("prep", "train")])
+        hand.pod(job)
+
+    assert "one live attempt" not in broken_by(lambda hand: begin(hand, recorded=False))
+    assert "one live attempt" in broken_by(lambda hand: begin(hand, recorded=True))
 
 
 def test_stages_come_in_their_order() -> None:
@@ -103,6 +128,19 @@ def test_no_pod_begins_for_a_run_that_has_ended_unless_it_is_retried() -> None:
 
     assert "no pod for a run that wants none" in broken_by(lambda hand: begin(hand, retried=False))
     assert "no pod for a run that wants none" not in broken_by(lambda hand: begin(hand, retried=True))
+
+
+def test_no_job_is_made_for_a_run_that_has_long_been_suspended() -> None:
+    async def make(hand: Hand, seconds: float) -> None:
+        accept(hand)
+        await hand.calm()
+        hand.change(suspend=True)
+        await asyncio.sleep(seconds)
+        hand.job()
+
+    rule = "no attempt of a run that is suspended"
+    assert rule in broken_by(lambda hand: make(hand, 15))
+    assert rule not in broken_by(lambda hand: make(hand, 2))
 
 
 def test_numbers_of_attempts_only_grow_by_one() -> None:

@@ -45,6 +45,21 @@ def test_a_refused_creation_is_tried_again_after_a_pause() -> None:
     assert not broken_by(lambda hand: create(hand, 0.1, "run-prep-1", "other-prep-1"))
 
 
+def test_what_was_seen_as_deleted_is_not_asked_for() -> None:
+    async def ask(hand: Hand, *, deleted: bool) -> None:
+        job = hand.job()
+        process = hand.world.start_operator()
+        await asyncio.sleep(40)
+        if deleted:
+            hand.world.store.delete("jobs", job["metadata"]["name"])
+        await asyncio.sleep(5)
+        query = {"fieldSelector": f"metadata.name={job['metadata']['name']}"}
+        await hand.world.server.call(process.client, "GET", JOBS, query=query, body="")
+
+    assert "what was seen is used" in broken_by(lambda hand: ask(hand, deleted=True))
+    assert "what was seen is used" not in broken_by(lambda hand: ask(hand, deleted=False))
+
+
 def test_nothing_is_written_when_nothing_has_changed() -> None:
     async def rest(hand: Hand, method: str) -> None:
         hand.lease("operator-0")
@@ -124,6 +139,15 @@ def test_nothing_works_for_a_run_that_has_ended() -> None:
         end(hand)
         hand.invariants.finish()
 
+    async def work_on(hand: Hand, seconds: float) -> None:
+        hand.document()
+        hand.pod(hand.job())
+        hand.world.start_operator()
+        await asyncio.sleep(40)
+        end(hand)
+        await asyncio.sleep(seconds)
+
+    assert "nothing works for a run that has ended" not in broken_by(lambda hand: work_on(hand, 30))
     assert "nothing works for a run that has ended" in broken_by(lambda hand: play(hand, ends=False))
     assert "nothing works for a run that has ended" not in broken_by(lambda hand: play(hand, ends=True))
 

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from hand_made import Hand, broken_by
+from trchaos.rules import budgets
 
 DONE = {"Prepared": ("True", "Completed"), "Trained": ("True", "Completed"), "Exported": ("True", "Completed")}
 WORKS = {"Succeeded": ("Unknown", "Running"), "Finished": ("False", "Running")}
 AT = "2026-01-01T00:00:00Z"
+STAGE, KEPT = "a success completes its stage", "progress"
+ELSEWHERE = {"back-off", "a run ends with the reason of its last attempt", "stages in their order"}
 
 
 def end_of(outcome: str, number: int = 1) -> dict[str, Any]:
@@ -157,6 +160,43 @@ def test_a_success_completes_its_stage() -> None:
 
     assert broken_by(lambda hand: play(hand, "Running")) == {"a success completes its stage"}
     assert not broken_by(lambda hand: play(hand, "Completed"))
+
+
+@pytest.mark.parametrize(("reason", "broken"), [("DatasetLost", set()), ("InvalidCredentials", {STAGE, KEPT})])
+def test_a_data_set_may_be_made_and_lost_in_one_status(reason: str, broken: set[str]) -> None:
+    """The end of preparation and that of the training which did not find the data set are seen at once."""
+
+    async def play(hand: Hand) -> None:
+        begin(hand, "succeeded")
+        hand.store(dataset={"images": 120, "savedImages": 100})
+        job = hand.job("train")
+        hand.end(hand.pod(job), "storageRefused")
+        ends = [
+            entry("succeeded", failures=None),
+            entry("storageRefused", failures={"storageRefused": 1}, lastReason=reason, stage="train"),
+        ]
+        works = {"Prepared": ("False", "Running"), **WORKS}
+        hand.store(attempts=ends, dataset={"images": 120, "savedImages": 0}, conditions=works)
+
+    assert broken_by(play) - ELSEWHERE == broken
+
+
+@pytest.mark.parametrize(
+    ("failures", "right"), [({"interrupted": 1, "crash": 1}, True), ({"crash": 1}, False), ({"crash": 2}, False)]
+)
+def test_several_ends_of_one_status_count_one_by_one(failures: dict[str, int], *, right: bool) -> None:
+    was, now = {"stage": "prep"}, {"stage": "prep", "failures": failures}
+    expected = budgets.failures_after(was, now, stage="prep", outcomes=["interrupted", "crash"])
+    assert (failures in expected) == right
+
+
+def test_what_attempts_have_saved_takes_interruptions_back() -> None:
+    was: dict[str, Any] = {"failures": {"interrupted": 3, "storageRefused": 1}, "checkpointStep": 10}
+    after = {"checkpointStep": 20}
+    assert budgets.failures_after(was, after, stage="train", outcomes=["interrupted"]) == [{"interrupted": 1}]
+    twice = budgets.failures_after(was, after, stage="train", outcomes=["interrupted", "interrupted"])
+    assert [found["interrupted"] for found in twice] == [1, 2, 1]  # both, the first, or the second have saved something
+    assert budgets.failures_after(was, was, stage="train", outcomes=["succeeded"]) == [was["failures"]]
 
 
 def test_a_lost_data_set_is_prepared_again_twice() -> None:

@@ -78,6 +78,15 @@ def test_the_generation_that_was_observed_never_falls() -> None:
     assert broken_by(play) == {CONSISTENT}
 
 
+def test_a_new_time_alone_is_no_news() -> None:
+    async def play(hand: Hand, *texts: str) -> None:
+        for number, text in enumerate(texts):
+            hand.store(progress={"updated": f"2026-01-01T00:00:0{number}Z", "text": text})
+
+    assert broken_by(lambda hand: play(hand, "waiting", "waiting")) == {"no status without news"}
+    assert not broken_by(lambda hand: play(hand, "waiting", "running"))
+
+
 def test_what_is_asked_is_answered() -> None:
     async def play(hand: Hand, **answers: Any) -> None:
         hand.change(retry=1, finish=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hand_made import Hand, broken_by
+from trchaos.faults import KINDS
 
 RULE = "every wait shows its cause"
 
@@ -101,6 +102,16 @@ def test_a_back_off_shows_when_it_ends() -> None:
 
 def test_after_a_back_off_an_attempt_starts() -> None:
     assert waits(job_gone, "AttemptDelayed", ended=1, nextRetryAt="2026-01-01T00:00:05Z")
+
+
+def jobs_refused(hand: Hand) -> None:
+    values = {"of": "jobs", "why": "policy", "share": 1.0, "seconds": 600.0}
+    KINDS["admission refuses"].happen(hand.world, values)
+
+
+def test_a_refused_creation_is_shown() -> None:
+    assert not waits(jobs_refused, "CreationRefused", ended=1)
+    assert waits(jobs_refused, "AttemptDelayed", ended=1)
 
 
 def test_nothing_is_asked_of_an_operator_that_is_hindered() -> None:

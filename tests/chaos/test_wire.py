@@ -19,7 +19,7 @@ from trchaos.wire_process import WireWorld
 from trchaos.world import World
 
 RACES = {"document forged", "document replaced", "foreign object"}  # who is first, decides how the run ends
-SEEDS = (1, 25, 26, 27, 28, 30, 31, 33, 47, 48)  # short ones with one end of each run
+SEEDS = (0, 3, 7, 9, 14, 19, 26, 30, 34, 46)  # short ones with one end of each run
 
 
 @pytest.mark.parametrize("seed", SEEDS)

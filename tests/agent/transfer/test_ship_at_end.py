@@ -95,7 +95,7 @@ def test_the_checkpoint_leaves_before_the_rest_of_the_events(training: Training,
     shipper.start()
     for number in (1, 2):
         training.write_events(b"first")
-        until(lambda wanted=number: len(training.chunks()) == wanted, "an event chunk")  # type: ignore[misc]
+        until(lambda wanted=number: bucket.order == ["events"] * wanted, "an event chunk")  # type: ignore[misc]
     if stopped:
         training.stop.set()
     training.save(7)

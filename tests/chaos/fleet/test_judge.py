@@ -159,6 +159,12 @@ def over_budget(history: History) -> None:
     history.store()
 
 
+def goes_on_over_budget(history: History) -> None:
+    for _ in range(4):
+        history.attempt(Stage.PREP, "crash")
+    history.succeed(Stage.PREP)
+
+
 def fails_early(history: History) -> None:
     history.attempt(Stage.PREP, "crash")
     history.store(Finished="True", Succeeded="False")
@@ -210,6 +216,7 @@ def both_ends(history: History) -> None:
         (undone, "condition Prepared was True and is not any more"),
         (two_at_once, "two live attempts"),
         (over_budget, "prep went on after its budget for crash: 5"),
+        (goes_on_over_budget, "prep went on after its budget for crash: 4"),
         (fails_early, "has failed within its budget"),
         (counts_twice, "prep: 2 ends by stalled were counted, and there were 1"),
         (fails_otherwise, "has failed by userError in attempt 1 of prep, which ended by ['crash']"),

@@ -99,7 +99,7 @@ def test_slow_answers_are_whole(proxy: tuple[FlakyS3, str], fault: Fault, second
     inject(proxy[0], fault)
     began = time.monotonic()
     assert ask(proxy[1], "GET") == (200, bytes(SIZE))
-    assert time.monotonic() - began >= seconds * 0.9
+    assert time.monotonic() - began >= seconds * 0.8  # the first piece comes at once
 
 
 @pytest.mark.parametrize("arrives", [True, False])

@@ -24,15 +24,26 @@ WAITS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+def _of_its_run(world: World, values: Values, found: list[Played]) -> list[Played]:
+    """Of these pods those of the run that a story is about, if it has any; "run" is None where no story is told."""
+    run = named(world, "trainingruns", values.get("run") or "")
+    own = [played for played in found if run is not None and played.run_uid == run["metadata"]["uid"]]
+    return own or found
+
+
 def _node(world: World, values: Values) -> Node:
-    used = {played.node for played in world.cluster.pods.values() if played.ended is None}
+    used = {played.node for played in _of_its_run(world, values, _played(world))}
     nodes = [node for node in world.cluster.nodes if node.name in used] or world.cluster.nodes
     return nodes[min(int(values["pick"] * len(nodes)), len(nodes) - 1)]
 
 
+def _draw_pod(chance: random.Random) -> dict[str, Any]:
+    return {"pick": share(chance), "run": None}
+
+
 def _draw_node(chance: random.Random, _: Sequence[RunPlan]) -> Values:
     return {
-        "pick": share(chance),
+        **_draw_pod(chance),
         "seconds": seconds(chance, 400.0 if chance.random() < 0.4 else 5.0, 1800.0),
         "taints": chance.random() < 0.7,
         "comesBack": chance.random() < 0.8,
@@ -64,7 +75,8 @@ def _played(world: World, chosen: Any = lambda _: True) -> list[Played]:
 
 def _one(world: World, values: Values, *, began: bool = True) -> tuple[Played, Object] | None:
     """A pod of a run that exists now."""
-    played = picked(_played(world, lambda played: played.began is not None or not began), values["pick"])
+    found = _played(world, lambda played: played.began is not None or not began)
+    played = picked(_of_its_run(world, values, found), values["pick"])
     if played is None:
         return None
     pod = world.store.find("pods", played.name, namespace=played.namespace)
@@ -217,23 +229,23 @@ KINDS: Final[Mapping[str, Kind]] = {
     "node lost": Kind(_draw_node, _lose_node, lambda values: max(float(values["seconds"]), TAINT_SECONDS)),
     "pod stuck": Kind(
         lambda chance, _: {
-            "pick": share(chance),
+            **_draw_pod(chance),
             "finalizer": chance.random() < 0.4,
             "seconds": seconds(chance, 300.0 if chance.random() < 0.4 else 5.0, 1800.0),
         },
         _stuck,
     ),
-    "pod force deleted": Kind(lambda chance, _: {"pick": share(chance)}, _force_delete),
-    "containers ended": Kind(lambda chance, _: {"pick": share(chance), "outcome": chance.choice(ENDS)}, _end),
+    "pod force deleted": Kind(lambda chance, _: _draw_pod(chance), _force_delete),
+    "containers ended": Kind(lambda chance, _: {**_draw_pod(chance), "outcome": chance.choice(ENDS)}, _end),
     "pod evicted": Kind(
         lambda chance, _: {
-            "pick": share(chance),
+            **_draw_pod(chance),
             "reason": chance.choice(("Evicted", "Evicted", *REFUSALS)),
             "graceful": chance.random() < 0.5,
         },
         _evict,
     ),
-    "pod disrupted": Kind(lambda chance, _: {"pick": share(chance), "reason": chance.choice(DISRUPTIONS)}, _disrupt),
+    "pod disrupted": Kind(lambda chance, _: {**_draw_pod(chance), "reason": chance.choice(DISRUPTIONS)}, _disrupt),
     "quota full": Kind(_draw_namespace, _quota),
     "containers cannot start": Kind(
         lambda chance, runs: {**_draw_namespace(chance, runs), "why": chance.choice(sorted(WAITS))}, _unstartable

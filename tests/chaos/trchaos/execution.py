@@ -16,7 +16,7 @@ from trchaos import faults
 from trchaos.invariants import Invariants
 from trchaos.loop import HotLoopError, StuckError, run_virtual
 from trchaos.operator_faults import MAIN, keep_running, running
-from trchaos.quiet import settle
+from trchaos.quiet import settle, waits_for_its_user
 from trchaos.rules.rule import Violation
 from trchaos.schedule import Fault, RunPlan, Schedule
 from trchaos.trace import Trace
@@ -53,7 +53,7 @@ def execute(
     run: Callable[[Coroutine[Any, Any, None]], None] = run_virtual,
 ) -> Report:
     """Execute a schedule in virtual time; what happens is written to `trace`."""
-    report = Report(schedule.seed, runs=len(schedule.runs), faults=Counter(f.kind for f in schedule.faults))
+    report = Report(schedule.seed, runs=len(schedule.runs))
     try:
         with _limited(REAL_SECONDS):
             run(_Execution(schedule, report, trace, make_world).run())
@@ -69,6 +69,8 @@ class _Execution:
         self, schedule: Schedule, report: Report, trace: Trace | None, make_world: Callable[[int, Settings], World]
     ) -> None:
         self._schedule, self._report, self._trace, self._make_world = schedule, report, trace, make_world
+        self._ends = 0.0  # when the causes of all faults are gone
+        self._settled = False
 
     async def run(self) -> None:
         schedule, report = self._schedule, self._report
@@ -82,8 +84,9 @@ class _Execution:
         world.start_operator(MAIN)
         for plan in schedule.runs:
             world.loop.call_later(plan.at, self._create, world, plan)
+        self._ends = ends_of(schedule)
         for fault in schedule.faults:
-            world.loop.call_later(fault.at, self._happen, world, fault)
+            self._plan(world, fault)
         try:
             await self._settle(world, invariants)
         finally:
@@ -96,11 +99,13 @@ class _Execution:
 
     async def _settle(self, world: World, invariants: Invariants) -> None:
         """Wait until all causes are gone and all runs have ended, then check what must hold in the quiet."""
-        ends = ends_of(self._schedule)
-        await asyncio.sleep(ends + 1.0)
-        keep_running(world)
-        while world.loop.time() < ends + SETTLE_SECONDS and not is_settled(world):
-            await asyncio.sleep(LOOK_SECONDS)
+        while (now := world.loop.time()) < self._ends + SETTLE_SECONDS:
+            if now > self._ends + 1.0:
+                keep_running(world)
+                if is_settled(world):
+                    break
+            await asyncio.sleep(max(LOOK_SECONDS, self._ends + 1.5 - now))
+        self._settled = True
         await settle(world, invariants, rests=is_settled(world))
 
     def _create(self, world: World, plan: RunPlan) -> None:
@@ -109,9 +114,21 @@ class _Execution:
             return
         world.create_run(a_run(plan.name).spec(**plan.spec).body(), plan.wish, namespace=plan.namespace)
 
+    def _plan(self, world: World, fault: Fault) -> None:
+        """Let a fault happen at its time: so many seconds after the start, or after a moment in the life of a run."""
+        if fault.after is None:
+            world.loop.call_later(fault.at, self._happen, world, fault)
+        else:
+            world.moments.wait(fault.after, lambda: world.loop.call_later(fault.at, self._happen, world, fault))
+
     def _happen(self, world: World, fault: Fault) -> None:
+        if self._settled:
+            return  # its moment came when the end was checked
         self._note(world, f"FAULT {fault.kind}: {dict(fault.values)}")
-        faults.KINDS[fault.kind].happen(world, fault.values)
+        self._report.faults[fault.kind] += 1
+        kind = faults.KINDS[fault.kind]
+        self._ends = max(self._ends, world.loop.time() + kind.lasts(fault.values))
+        kind.happen(world, fault.values)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback raised: the model is wrong, or the operator has an error that it does not catch."""
@@ -126,23 +143,28 @@ class _Execution:
 
 
 def ends_of(schedule: Schedule) -> float:
-    """When all runs are created and the causes of all faults are gone."""
-    ends = [fault.at + faults.KINDS[fault.kind].lasts(fault.values) for fault in schedule.faults]
+    """When all runs are created and the causes of all faults are gone whose time is known."""
+    timed = [fault for fault in schedule.faults if fault.after is None]
+    ends = [fault.at + faults.KINDS[fault.kind].lasts(fault.values) for fault in timed]
     return max([*ends, *(plan.at for plan in schedule.runs)], default=0.0)
 
 
 def is_settled(world: World) -> bool:
-    """Whether the operator lives and every run has ended, or is suspended by its user."""
-    return running(world, MAIN) is not None and all(_is_at_rest(run) for run in world.store.select("trainingruns"))
+    """Whether the operator lives and every run has ended, or waits for its user."""
+    return running(world, MAIN) is not None and all(
+        _is_at_rest(world, run) for run in world.store.select("trainingruns")
+    )
 
 
-def _is_at_rest(run: dict[str, Any]) -> bool:
+def _is_at_rest(world: World, run: dict[str, Any]) -> bool:
     spec, status = run.get("spec") or {}, run.get("status") or {}
     found = {c["type"]: c for c in status.get("conditions") or ()}
     if found.get("Finished", {}).get("status") == "True":
         ttl = spec.get("ttlSecondsAfterFinished")
         retried = status.get("retry", 0) < spec.get("retry", 0)
         return not retried and (ttl is None or ttl > SOON_SECONDS)
+    if waits_for_its_user(world, status):
+        return True
     return bool(spec.get("suspend")) and any(c.get("reason") == "Suspended" for c in found.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from trchaos.quiet import waits_for_its_user
 from trchaos.rules.attempts import Attempts
 from trchaos.rules.calls import Calls
 from trchaos.rules.calm import Calm
@@ -35,22 +36,25 @@ class Invariants:
         self._world, self.truth = world, Truth(world)
         self.scene = Scene(world, self.truth)
         calm = Calm(self.scene)
-        self._children = Children(self.scene)
+        self._children = Children(self.scene, calm)
         self.calls, self.processes = Calls(self.scene, calm), Processes(self.scene)
         self._rules: list[Rule] = [
             calm,
-            Attempts(self.scene),
+            Attempts(self.scene, calm),
             Ends(self.scene, calm),
             Conditions(self.scene),
             Progress(self.scene),
             self._children,
             Deletions(self.scene),
-            Documents(self.scene),
+            Documents(self.scene, calm),
             Events(self.scene),
             Waits(self.scene, calm),
             self.calls,
             self.processes,
         ]
+        # The two that are called most, by far.
+        self._of_calls = [rule for rule in self._rules if type(rule).called is not Rule.called]
+        self._of_looks = [rule for rule in self._rules if type(rule).look is not Rule.look]
         self._finished = False
         world.store.listeners.append(self._changed)
         world.cluster.on_begin.append(self._began)
@@ -68,7 +72,8 @@ class Invariants:
         for rule in self._rules:
             rule.finish()
         for run in self.truth.runs.values():
-            if run.gone is None and not run.forged and not is_true(run.status, "Finished") and run.suspended is None:
+            ended = is_true(run.status, "Finished") or run.suspended is not None or run.gone is not None
+            if not (ended or run.forged or waits_for_its_user(self._world, run.status)):
                 self.scene.broken("every run ends", run.key, str(run.status.get("message")))
 
     def close(self) -> None:
@@ -82,7 +87,7 @@ class Invariants:
     def _changed(self, change: Change) -> None:
         uid, now = change.body["metadata"]["uid"], None
         before: Any = self.truth.runs[uid].status if uid in self.truth.runs else {}
-        known = {job for run in self.truth.runs.values() for job in run.jobs} if change.plural == "jobs" else set()
+        known = change.plural == "jobs" and any(uid in run.jobs for run in self.truth.runs.values())
         self.truth.take(change)
         if change.plural == "trainingruns" and change.kind != "DELETED":
             run = self.truth.runs[uid]
@@ -92,7 +97,7 @@ class Invariants:
             elif now != before and not run.forged:
                 for rule in self._rules:
                     rule.stored(run, before, now)
-        elif change.plural == "jobs" and uid not in known:
+        elif change.plural == "jobs" and not known:
             self._job_made(uid)
         if self._world.server.acting:
             self._acted(change)
@@ -127,12 +132,12 @@ class Invariants:
             rule.began(run, played)
 
     def _called(self, request: Request) -> None:
-        for rule in self._rules:
+        for rule in self._of_calls:
             rule.called(request)
 
     def _look(self) -> None:
         self.truth.look()
-        for rule in self._rules:
+        for rule in self._of_looks:
             rule.look()
         if not self._finished:
             self._world.loop.call_later(LOOK_SECONDS, self._look)

@@ -8,7 +8,6 @@ counted; Failed or Complete follows only when no pod is terminating any more.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -177,7 +176,7 @@ class JobController:
                 raise StatusError(403, message, reason="Forbidden")
             made = self._store.create("pods", body, namespace=meta["namespace"])
         except StatusError as error:
-            self._warn(job, f"Error creating: {error.message}")
+            self._store.warn(job, "FailedCreate", f"Error creating: {error.message}")
             self._failures[meta["uid"]] += 1
             wait = min(AGAIN_SECONDS[1], AGAIN_SECONDS[0] * 2.0 ** min(self._failures[meta["uid"]], 8))
             self._loop.call_later(wait * self._chance.uniform(0.5, 1.0), self._queue, job)
@@ -226,19 +225,6 @@ class JobController:
         current = self._store.current("pods", pod)
         if current is not None and is_tracked(current):
             self._store.drop_finalizer("pods", current, FINALIZER)
-
-    def _warn(self, job: Object, message: str) -> None:
-        meta = job["metadata"]
-        body = {
-            "metadata": {"name": f"{meta['name']}.{self._store.version:x}"},
-            "involvedObject": {"uid": meta["uid"], "name": meta["name"], "namespace": meta["namespace"]},
-            "type": "Warning",
-            "reason": "FailedCreate",
-            "message": message,
-            "lastTimestamp": self._store.now_text(),
-        }
-        with contextlib.suppress(StatusError):  # of a namespace that is being deleted
-            self._store.create("events", body, namespace=meta["namespace"])
 
     def _later(self, between: tuple[float, float], act: Callable[..., None], *arguments: Any) -> None:
         self._loop.call_later(self._chance.uniform(*between), act, *arguments)

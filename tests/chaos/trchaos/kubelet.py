@@ -134,6 +134,11 @@ class Kubelets:
         pod = self._store.current("pods", seen)
         if pod is None or "deletionTimestamp" in pod["metadata"] or played.ended is not None:
             return
+        lost = self._lost_volume(pod)
+        if lost is not None:
+            self._store.warn(pod, "FailedMount", lost)
+            self.later(WAIT_SECONDS, self._start, pod)
+            return
         if played.namespace in self.unstartable:
             self._wait(played, pod, *self.unstartable[played.namespace])
             return
@@ -166,6 +171,14 @@ class Kubelets:
         )
         life.begin()
         return life
+
+    def _lost_volume(self, pod: Object) -> str | None:
+        """What a kubelet says of a volume whose ConfigMap does not exist; a pod that runs needs it no more."""
+        for volume in pod["spec"].get("volumes") or ():
+            name = (volume.get("configMap") or {}).get("name")
+            if name and self._store.find("configmaps", name, namespace=pod["metadata"]["namespace"]) is None:
+                return f'MountVolume.SetUp failed for volume "{volume["name"]}" : configmap "{name}" not found'
+        return None
 
     def _wait(self, played: Played, pod: Object, reason: str, message: str) -> None:
         """Report why the containers of a pod do not start, and try again."""

@@ -27,11 +27,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
 
     _ready: deque[asyncio.Handle]
+    _stopping: bool
 
     def __init__(self) -> None:
         self._seconds = self._second = 0.0
         self._rounds = 0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, _Handle]] = []
         self._count = itertools.count()  # timers of one moment fire in the order in which they were set
         super().__init__()
 
@@ -54,36 +55,69 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Handle(when, callback, args, self, context)
         heapq.heappush(self._timers, (when, next(self._count), timer))
         return timer
 
-    def _run_once(self) -> None:
-        """One round: fire the timers that are due, then run what is ready; called by the loop's own methods."""
-        timers, ready = self._timers, self._ready
-        while timers and timers[0][2].cancelled():
-            heapq.heappop(timers)
-        self._seconds += STEP_SECONDS
-        if not ready:
-            if not timers:
-                raise StuckError("every task waits for another one")
-            self._seconds = max(self._seconds, timers[0][0])
-        self._count_round()
-        while timers and timers[0][0] <= self._seconds:
-            timer = heapq.heappop(timers)[2]
-            if not timer.cancelled():
-                ready.append(timer)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = _Handle(0.0, callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
-    def _count_round(self) -> None:
-        self._rounds += 1
-        if self._seconds - self._second > 1.0:
-            self._second, self._rounds = self._seconds, 0
-        elif self._rounds > MAX_ROUNDS:
-            raise HotLoopError(f"more than {MAX_ROUNDS} rounds of the event loop within a second")
+    def _run_once(self) -> None:
+        """Run rounds until the loop is to stop: in each, fire the timers that are due, then run what is ready.
+
+        `run_forever` calls it for one round; an execution has thousands that do little.
+        """
+        timers, ready, pop = self._timers, self._ready, heapq.heappop
+        while True:
+            while timers and timers[0][2]._cancelled:
+                pop(timers)
+            self._seconds += STEP_SECONDS
+            if not ready:
+                if not timers:
+                    raise StuckError("every task waits for another one")
+                self._seconds = max(self._seconds, timers[0][0])
+            now = self._seconds
+            self._rounds += 1
+            if now - self._second > 1.0:
+                self._second, self._rounds = now, 0
+            elif self._rounds > MAX_ROUNDS:
+                raise HotLoopError(f"more than {MAX_ROUNDS} rounds of the event loop within a second")
+            while timers and timers[0][0] <= now:
+                timer = pop(timers)[2]
+                if not timer._cancelled:
+                    ready.append(timer)
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+            if self._stopping:
+                return
+
+
+class _Handle(asyncio.TimerHandle):
+    """A callback, without what asyncio keeps of it for debugging, which takes longer than the call."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        args: tuple[*Ts],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._when, self._callback, self._args, self._loop = when, callback, args, loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled, self._source_traceback, self._repr = False, None, None
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None  # type: ignore[assignment]
 
 
 class HotLoopError(Exception):

@@ -60,7 +60,6 @@ MUTANTS: Final = (
     Mutant("suspension: counts as an interruption", "attempts-suspension-counts-as-interruption"),
     Mutant("a stage that ended runs again, because its result was not stored", "status-lost-and-results-forgotten"),
     Mutant("the next attempt starts before the Job of the last one is gone", "attempts-next-beside-a-job-being-ended"),
-    Mutant("a failed run keeps the node of its attempt", "attempts-failed-run-keeps-an-uncounted-attempt"),
     Mutant("progress falls to starting after a restart", "restart-progress-falls-to-starting"),
     Mutant("each restart warns of a wait again", "waits-warned-again-after-a-restart"),
     Mutant("writes without the Lease", "scopes-write-without-the-lease"),
@@ -85,7 +84,6 @@ MUTANTS: Final = (
     Mutant("a change during a reconcile is lost", "dirty-key-is-forgotten"),
     Mutant("a wait is looked at once", "wait-has-no-second-look"),
     Mutant("progress is that of the attempt before", "progress-of-the-attempt-before"),
-    Mutant("an older report replaces a newer one", "older-report-replaces-newer"),
     Mutant("a run expires before its Events are posted", "run-expires-with-unposted-events"),
     Mutant("a lost Lease is not noticed", "lost-lease-is-not-noticed"),
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAIN: Final = "operator"
 SECOND: Final = "second"
+OTHER_IMAGE: Final = "trainer:2"
 PATIENCE_SECONDS: Final = 300.0  # until an operator that did not make enough calls is killed all the same
 JUMPS: Final = (-7200.0, -3600.0, -301.0, -30.0, -2.0, 2.0, 30.0, 301.0, 3600.0, 7200.0)
 
@@ -69,6 +70,19 @@ def _stop(world: World, values: Values) -> None:
     stopping.add_done_callback(lambda _: world.loop.call_later(values["back"], keep_running, world))
 
 
+def _upgrade(world: World, values: Values) -> None:
+    """Replace the operator by one of another version, with another trainer image; later it is taken back."""
+    _replace(world, trainer_image=OTHER_IMAGE)
+    world.loop.call_later(values["seconds"], _replace, world)
+
+
+def _replace(world: World, **settings: str) -> None:
+    process = running(world, MAIN)
+    world.start_operator(MAIN, **settings)
+    if process is not None:
+        world.loop.create_task(process.stop())
+
+
 def _draw_second(chance: random.Random, runs: Sequence[RunPlan]) -> Values:
     namespaces = sorted({plan.namespace for plan in runs})
     return {
@@ -95,7 +109,8 @@ def _cut_off(world: World, values: Values) -> None:
     """Let no call and no event pass between one operator and the server; half of the calls in flight take effect."""
     process = running(world, values["of"]) or running(world, MAIN)
     if process is not None:
-        process.client.unreachable_until = world.loop.time() + values["seconds"]
+        client = process.client
+        client.unreachable_until = max(client.unreachable_until, world.loop.time() + values["seconds"])
 
 
 def _freeze(world: World, values: Values) -> None:
@@ -143,6 +158,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda chance, _: {"overlap": chance.random() < 0.5, "back": seconds(chance, 0.1, 120.0)},
         _stop,
         lambda values: 20.0 + float(values["back"]),
+    ),
+    "operator of another version": Kind(
+        lambda chance, _: {"seconds": seconds(chance, 20.0, 1800.0)}, _upgrade, lambda values: float(values["seconds"])
     ),
     "second operator": Kind(_draw_second, _second, lambda values: 60.0 + float(values["seconds"])),
     "operator cut off": Kind(_draw_pause, _cut_off),

@@ -41,7 +41,8 @@ class Process:
         self.tasks: dict[asyncio.Task[Any], None] = {}  # in the order of their beginning
         self.thaw: asyncio.Future[None] | None = None  # while it stands still
         self.exited = False  # by itself, which it never should
-        self._server, self._settings, self._chance = server, settings, chance
+        self.settings = settings
+        self._server, self._chance = server, chance
         loop = asyncio.get_running_loop()
         outside = Outside(
             clock=Clock(now=lambda: now() + timedelta(seconds=self.skew), monotonic=loop.time),
@@ -101,7 +102,7 @@ class Process:
             "jobs": self.operator.saw_job,
             "pods": self.operator.saw_pod,
         }
-        for namespace in self._settings.namespaces or (None,):
+        for namespace in self.settings.namespaces or (None,):
             for plural, saw in saws.items():
                 watch = Watch(
                     self._server, self.client, plural=plural, namespace=namespace, saw=saw, chance=self._chance

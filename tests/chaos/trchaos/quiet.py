@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from trchaos.operator_faults import MAIN
-from trchaos.rules.rule import is_true
+from trchaos.rules.children import BOARDS
+from trchaos.rules.rule import Status, condition, is_true
 
 if TYPE_CHECKING:
     from trchaos.invariants import Invariants
@@ -17,6 +18,7 @@ CALM_SECONDS: Final = 480.0  # longer than a retry is put off, and than TensorBo
 QUIET_SECONDS: Final = 120.0
 RESTART_SECONDS: Final = 100.0  # until a Lease that nobody renews has ended, and a new operator has listed everything
 GONE_SECONDS: Final = 60.0
+LATE_SECONDS: Final = 2 * 7200.0  # a moment was written, or its timer was set, by a clock that was wrong
 MARGIN_SECONDS: Final = 60.0  # an operator that was restarted has missed a moment, and clocks can differ
 
 
@@ -45,15 +47,34 @@ async def is_quiet(world: World, invariants: Invariants, seconds: float, why: st
     """Check that nothing is written for so long, except about a run whose time comes meanwhile."""
     calls, now = invariants.calls, world.true_now()
     calls.writes.clear()
-    lost = [run for run in world.store.select("trainingruns") if not _has_document(world, run)]
+    runs = list(world.store.select("trainingruns"))
+    lost = [run for run in runs if not _has_document(world, run)]
     due = {f"/namespaces/{run['metadata']['namespace']}/configmaps" for run in lost}
+    waits = [run for run in runs if waits_for_its_user(world, run.get("status") or {})]
+    due |= {
+        f"/namespaces/{run['metadata']['namespace']}/{plural}" for run in waits for plural in ("configmaps", "jobs")
+    }
     known = list(world.store.select("trainingruns"))  # the status does not say any more what is over
     await asyncio.sleep(seconds)
     known += world.store.select("trainingruns")
-    due |= {f"/{run['metadata']['name']}" for run in known if _has_time(run, now, seconds)}
+    late = LATE_SECONDS if invariants.truth.skewed else MARGIN_SECONDS
+    for run in [run for run in known if _has_time(run, now, seconds, late=late)]:
+        due |= {f"/{run['metadata']['name']}"}
+        due |= {f"/namespaces/{run['metadata']['namespace']}/{plural}" for plural in BOARDS}
     for path in calls.writes:
         if not any(name in path for name in due):
             invariants.scene.broken("no write when nothing has changed", "", f"{why}: {path}")
+
+
+def waits_for_its_user(world: World, status: Status) -> bool:
+    """Whether only its user can help: the operator was replaced by one that would write another document.
+
+    What the first one accepted the run with is lost, or it made a Job and could not store that it had accepted the run.
+    """
+    if len({process.settings.trainer_image for process in world.processes}) < 2:
+        return False
+    lost = condition(status, "Accepted").get("reason") in {"ConfigMapLost", "ForeignConfigMap"}
+    return lost or "RESOLVED_SHA256].value differs); delete or rename it" in status.get("message", "")
 
 
 def _has_document(world: World, run: dict[str, Any]) -> bool:
@@ -64,8 +85,8 @@ def _has_document(world: World, run: dict[str, Any]) -> bool:
     return there or is_true(run.get("status") or {}, "Finished")
 
 
-def _has_time(run: dict[str, Any], now: datetime, seconds: float) -> bool:
-    """Whether something is due for a run by then: its TensorBoard ends or comes back, or it is deleted."""
+def _has_time(run: dict[str, Any], now: datetime, seconds: float, *, late: float) -> bool:
+    """Whether something is due for a run by then, or late: its TensorBoard ends or comes back, or it is deleted."""
     status = run.get("status") or {}
     board = status.get("tensorboard") or {}
     moments = [board.get("expiresAt"), board.get("returnsAt")]
@@ -73,4 +94,4 @@ def _has_time(run: dict[str, Any], now: datetime, seconds: float) -> bool:
     ttl = run["spec"].get("ttlSecondsAfterFinished")
     if ttl is not None and is_true(status, "Finished"):
         ends.append(datetime.fromisoformat(status["finishedAt"]) + timedelta(seconds=ttl))
-    return any(-MARGIN_SECONDS < (end - now).total_seconds() < seconds + MARGIN_SECONDS for end in ends)
+    return any(-late < (end - now).total_seconds() < seconds + MARGIN_SECONDS for end in ends)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from trchaos import faults
 from trchaos.agents import End
 from trchaos.cluster import Wish
 from trchaos.kind import seconds
+from trchaos.moments import Moment
+from trchaos.stories import STORIES, Story, tell
 
 NAMESPACES: Final = ("default", "vision", "robots")
 FAULT_SECONDS: Final = (30.0, 1800.0)  # within which all faults begin
 MOMENT_SECONDS: Final = 20.0
+STORIES_AT_ONCE: Final = (1, 1, 2, 4, 7, 8)  # with many, little time is calm, and some rules are silent
 # Kinds that are about the same objects.
 TOGETHER: Final = (
     ("calls fail", "child deleted", "containers ended"),
@@ -63,11 +66,12 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: when, of which kind, and with which values."""
+    """One fault: when, of which kind, and with which values; `after` a moment, or else after the start."""
 
     at: float
     kind: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    after: Moment | None = None
 
 
 @dataclass(frozen=True)
@@ -90,22 +94,38 @@ class Schedule:
         return cls(
             seed=document["seed"],
             runs=tuple(_run(entry) for entry in document["runs"]),
-            faults=tuple(Fault(**entry) for entry in document["faults"]),
+            faults=tuple(_fault(entry) for entry in document["faults"]),
             progress=document["progress"],
             namespaces=tuple(document.get("namespaces", ())),
         )
 
 
 def make(seed: int) -> Schedule:
-    """The schedule of a seed."""
+    """The schedule of a seed: of most, each run has a story of its own; of the others the faults are anywhere."""
     chance = random.Random(f"schedule {seed}")
-    many = chance.random() < 0.01
-    count = chance.randint(20, 40) if many else chance.choice((1, 1, 1, 1, 2, 2, 3))
-    runs = tuple(_draw_run(chance, number) for number in range(count))
-    chosen = tuple(sorted(_draw_faults(chance, runs), key=lambda fault: fault.at))
     progress, listed = chance.random() < 0.25, chance.random() < 0.2
+    if chance.random() < 0.75:
+        runs, chosen = _draw_stories(chance, first=STORIES[seed % len(STORIES)])
+    else:
+        many = chance.random() < 0.02
+        count = chance.randint(20, 40) if many else chance.choice((1, 1, 1, 1, 2, 2, 3))
+        runs = tuple(_draw_run(chance, number) for number in range(count))
+        chosen = tuple(sorted(_draw_faults(chance, runs), key=lambda fault: fault.at))
     progress = progress or any(fault.kind == "agents out of reach" for fault in chosen)
     return Schedule(seed, runs, chosen, progress=progress, namespaces=NAMESPACES if listed else ())
+
+
+def _draw_stories(chance: random.Random, *, first: Story) -> tuple[tuple[RunPlan, ...], tuple[Fault, ...]]:
+    """A story for each of several runs; the first in turn, so that some hundred seeds tell all of them."""
+    runs: list[RunPlan] = []
+    chosen: list[Fault] = []
+    others = chance.choices(STORIES, k=chance.choice(STORIES_AT_ONCE) - 1)
+    for number, story in enumerate((first, *others)):
+        plan = _draw_run(chance, number)
+        plan = replace(plan, spec={**plan.spec, **{name: value(chance) for name, value in story.spec.items()}})
+        runs.append(plan)
+        chosen += (Fault(at, kind, values, after) for at, kind, values, after in tell(story, chance, plan))
+    return tuple(runs), tuple(chosen)
 
 
 def _draw_faults(chance: random.Random, runs: tuple[RunPlan, ...]) -> Iterator[Fault]:
@@ -172,6 +192,11 @@ def _draw_spec(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.05:
         spec["suspend"] = True  # the fault "run suspended" resumes some of them
     return spec
+
+
+def _fault(entry: Mapping[str, Any]) -> Fault:
+    after = entry.get("after")
+    return Fault(**{**entry, "after": Moment(**after) if after else None})
 
 
 def _run(entry: Mapping[str, Any]) -> RunPlan:

@@ -89,7 +89,7 @@ def table(tally: Tally) -> str:
         ("runs", f"{tally.runs:,}"),
         ("calls of operators", f"{tally.requests:,}"),
         ("virtual days", f"{tally.days:,.1f}"),
-        ("faults drawn", f"{tally.faults.total():,}"),
+        ("faults", f"{tally.faults.total():,}"),
         *((f"  {kind}", f"{count:,}") for kind, count in sorted(tally.faults.items())),
         ("seeds with violations", f"{len(tally.violations):,}"),
         *((f"  {rule}", f"{count:,}") for rule, count in sorted(tally.rules.items())),

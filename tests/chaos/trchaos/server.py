@@ -13,7 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from trainingrun.kube.client import TIMEOUT_SECONDS, Api
 from trainingrun.kube.errors import KubeError, from_answer
@@ -23,6 +23,7 @@ from trfakes.store import Change, matches
 
 LATENCY: Final = (0.001, 0.03)  # seconds that a call takes each way
 NAMESPACE_FORBIDDEN: Final = "namespace forbidden"  # a kind of fault: nothing gets through there
+CALLED_INVALID: Final = "Job called invalid"  # for a field that the operator has set
 _STATUS: Final = {429: "Too many requests", 500: "Internal error", 503: "The server is overloaded", 504: "Timeout"}
 
 
@@ -54,8 +55,7 @@ class Rule:
     answer: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One call as the server has seen it; `status` 0 if it was not answered, `changed` if it changed an object."""
 
     at: float
@@ -64,8 +64,9 @@ class Request:
     path: str
     status: int
     changed: bool = False
-    name: str = ""  # of an object that is to be created
-    outdated: bool = False  # the creation is for an owner whose deletion its client had seen before it sent it
+    name: str = ""  # of an object that is to be created, or that is asked for
+    injected: bool = False  # a fault has answered
+    outdated: bool = False  # it is for an owner, or asks for an object, whose deletion its client had seen before
 
 
 class Client:
@@ -79,6 +80,7 @@ class Client:
         self.unreachable_until = 0.0  # no call and no event passes before
         self.frozen_until = 0.0  # its process stands still before
         self.gone: set[str] = set()  # UIDs of the objects whose deletion its watches have shown
+        self.missing: set[tuple[str, str, str]] = set()  # plural, namespace and name of what they have shown as deleted
         self.on_death: Callable[[], None] = lambda: None
 
     def count_call(self, method: str, *, before: bool) -> None:
@@ -106,6 +108,7 @@ class ModelServer:
         self.acting = ""  # the client whose call takes effect at this moment
         self.hit: Counter[str] = Counter()  # calls that a fault has hit, by its kind
         self.listeners: list[Callable[[Request], None]] = []
+        self.arrivals: list[Callable[[str, str, Mapping[str, Any]], None]] = []  # told before a call takes effect
         self.streams: dict[Stream, None] = {}  # the open watches, in the order of their beginning
         self._chance = chance
         store.listeners.append(self._publish)
@@ -117,11 +120,14 @@ class ModelServer:
 
         What was sent takes effect, whether its client still waits for the answer, has died, or stands still.
         """
+        one = query.get("fieldSelector", "").partition("metadata.name=")[2]
+        of_missing = (plural_of(path), namespace_of(path), one) in client.missing  # known when the call was decided on
         await client.reach()
         client.count_call(method, before=True)
         _still_alive(client)
         served = asyncio.get_running_loop().create_task(
-            self._serve(client, method, path, query=query, body=body), context=contextvars.Context()
+            self._serve(client, method, path, query=query, body=body, of_missing=of_missing),
+            context=contextvars.Context(),
         )
         answer = await asyncio.shield(served)
         await client.reach()
@@ -129,13 +135,15 @@ class ModelServer:
         return answer
 
     async def _serve(
-        self, client: Client, method: str, path: str, *, query: Mapping[str, str], body: str
+        self, client: Client, method: str, path: str, *, query: Mapping[str, str], body: str, of_missing: bool
     ) -> tuple[int, str, float]:
         rule = self._rule(method, path)
-        sent: dict[str, Any] = json.loads(body or "{}")
+        sent: dict[str, Any] = json.loads(body) if body else {}
+        for arrived in self.arrivals:
+            arrived(method, path, sent)
         meta = sent.get("metadata") or {} if method == "POST" else {}
-        outdated = any(owner["uid"] in client.gone for owner in meta.get("ownerReferences") or ())
-        name = str(meta.get("name") or "")
+        outdated = of_missing or any(owner["uid"] in client.gone for owner in meta.get("ownerReferences") or ())
+        name = str(meta.get("name") or query.get("fieldSelector", "").partition("metadata.name=")[2])
         await asyncio.sleep(self._chance.uniform(*LATENCY))
         if client.unreachable_until > asyncio.get_running_loop().time():
             self._record(Request(asyncio.get_running_loop().time(), client.name, method, path, 0))
@@ -154,7 +162,8 @@ class ModelServer:
         text = answer if isinstance(answer, str) else json.dumps(answer)
         lost = rule is not None and not rule.status and not rule.seconds
         at, changed = asyncio.get_running_loop().time(), self.store.version != version
-        self._record(Request(at, client.name, method, path, 0 if lost else code, changed, name, outdated))
+        injected = rule is not None and bool(rule.status)
+        self._record(Request(at, client.name, method, path, 0 if lost else code, changed, name, injected, outdated))
         client.count_call(method, before=False)
         late = rule.seconds if rule is not None else 0.0
         await asyncio.sleep(late + self._chance.uniform(*LATENCY))
@@ -261,6 +270,12 @@ def plural_of(path: str) -> str:
     """Kind of the objects that a call is about; empty for discovery."""
     found = PATH.match(path)
     return found["plural"] if found is not None else ""
+
+
+def namespace_of(path: str) -> str:
+    """Namespace of the objects that a call is about; empty for the whole cluster and for discovery."""
+    found = PATH.match(path)
+    return (found["namespace"] or "") if found is not None else ""
 
 
 def _still_alive(client: Client) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from trchaos.kind import Kind, Values, seconds
-from trchaos.server import NAMESPACE_FORBIDDEN, Rule, plural_of
+from trchaos.server import CALLED_INVALID, NAMESPACE_FORBIDDEN, Rule, plural_of
 from trfakes.store import Change
 
 if TYPE_CHECKING:
@@ -21,22 +21,22 @@ WATCHED: Final = ("", "trainingruns", "jobs", "pods")
 # What an admission webhook, a quota or a policy answers; {kind} is the plural of what is created.
 _QUOTA: Final = "{kind} is forbidden: exceeded quota: {kind}, requested: count/{kind}=1, used: 9, limited: 9"
 _OF_ANOTHER: Final = "spec.template.spec.initContainers[0].image"  # a field of a container that a webhook has added
+_OWN: Final = "spec.template.spec.nodeSelector"  # what a spec may set, so that its run can never go on
 _DENIED: Final = 'admission webhook "policy.example.com" denied the request: no budget is left'
+
+
+def _invalid(field: str) -> tuple[int, dict[str, Any]]:
+    details = {"causes": [{"reason": "FieldValueRequired", "field": field}]}
+    return 422, {"reason": "Invalid", "message": f"{{kind}} is invalid: {field}: Required value", "details": details}
+
+
 REFUSALS: Final[Mapping[str, tuple[int, dict[str, Any]]]] = {
     "quota": (403, {"reason": "Forbidden", "message": _QUOTA}),
     "policy": (403, {"reason": "Forbidden", "message": 'admission webhook "policy.example.com" denied the request'}),
     "denied": (400, {"reason": "BadRequest", "message": _DENIED}),
     "found invalid": (422, {"reason": "Invalid", "message": _DENIED}),
-    "field": (
-        422,
-        {
-            "reason": "Invalid",
-            "message": f"{{kind}} is invalid: {_OF_ANOTHER}: Required value",
-            "details": {
-                "causes": [{"reason": "FieldValueRequired", "field": "spec.template.spec.initContainers[0].image"}]
-            },
-        },
-    ),
+    "field": _invalid(_OF_ANOTHER),
+    "own field": _invalid(_OWN),
     "webhook down": (
         500,
         {"reason": "InternalError", "message": 'failed calling webhook "policy.example.com": connection refused'},
@@ -102,7 +102,7 @@ def _refuse(world: World, values: Values) -> None:
     plural = values["of"]
     world.server.rules.append(
         Rule(
-            "admission refuses",
+            CALLED_INVALID if (plural, values["why"]) == ("jobs", "own field") else "admission refuses",
             matches=_matching(["PATCH"] if plural == "trainingruns" else ["POST"], plural),
             until=world.loop.time() + values["seconds"],
             share=values["share"],
@@ -147,7 +147,7 @@ def _cut(world: World, values: Values) -> None:
 def _gap(world: World, values: Values) -> None:
     """Let watches neither list nor follow for a while; what is deleted meanwhile they never see."""
     for watch in _streams(world, values["of"]):
-        watch.blocked_until = world.loop.time() + values["seconds"]
+        watch.blocked_until = max(watch.blocked_until, world.loop.time() + values["seconds"])
         if watch.stream is not None:
             watch.stream.cut()
     world.loop.call_later(values["seconds"], world.store.compact)

@@ -111,7 +111,9 @@ def as_text(schedule: Schedule) -> str:
         ends = {stage: [f"{end.outcome} at {end.at}" for end in found] for stage, found in plan.wish.ends.items()}
         told = _told({**plan.spec, **({"ends": ends} if ends else {})})
         lines.append((plan.at, f"run {plan.namespace}/{plan.name}, {plan.wish.steps} steps{told}"))
-    lines += [(fault.at, f"{fault.kind}{_told(fault.values)}") for fault in schedule.faults]
+    for fault in schedule.faults:
+        after = f"after {fault.after}: " if fault.after is not None else ""
+        lines.append((fault.at, f"{after}{fault.kind}{_told(fault.values)}"))
     head = f"seed {schedule.seed}, agents are {'' if schedule.progress else 'not '}reached:"
     return "\n".join([head, *(f"  {at:10.3f} s  {text}" for at, text in sorted(lines))])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -150,6 +151,20 @@ class ChaosStore(Store):
         for (plural, namespace, name), body in list(self.objects.items()):
             if any(ref["uid"] == owner for ref in body["metadata"].get("ownerReferences") or ()):
                 self._collect_one(plural, namespace, name, body["metadata"]["uid"])
+
+    def warn(self, about: Object, reason: str, message: str) -> None:
+        """Post a Warning, as the controllers and the kubelets do."""
+        meta = about["metadata"]
+        body = {
+            "metadata": {"name": f"{meta['name']}.{self.version:x}"},
+            "involvedObject": {"uid": meta["uid"], "name": meta["name"], "namespace": meta["namespace"]},
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "lastTimestamp": self.now_text(),
+        }
+        with contextlib.suppress(StatusError):  # of a namespace that is being deleted
+            self.create("events", body, namespace=meta["namespace"])
 
     def _collect_one(self, plural: str, namespace: str, name: str, uid: str) -> None:
         found = self.find(plural, name, namespace=namespace)

@@ -173,8 +173,13 @@ class Watch:
                 loop.call_at(max(late, loop.time()), self._catch_up)
             self._backlog.append((change, body))
         elif not self._client.dead:
+            meta = body["metadata"]
+            place = self.plural, meta["namespace"], meta["name"]
             if change == "DELETED":
-                self._client.gone.add(body["metadata"]["uid"])
+                self._client.gone.add(meta["uid"])
+                self._client.missing.add(place)
+            else:
+                self._client.missing.discard(place)
             self._saw(change, body)
 
     def _catch_up(self) -> None:

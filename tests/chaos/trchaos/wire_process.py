@@ -78,7 +78,7 @@ class WireProcess(Process):
         """What kopf.operator does, except that it leaves tasks of others alone at its end."""
         watches = [
             WireWatch(plural, namespace, chance=self._chance)
-            for namespace in self._settings.namespaces or (None,)
+            for namespace in self.settings.namespaces or (None,)
             for plural in KINDS
         ]
         self.watches = cast("list[Watch]", watches)  # faults and rules handle them alike
@@ -88,8 +88,8 @@ class WireProcess(Process):
         roots = await spawn_tasks(
             registry=make_registry(self.operator),
             standalone=True,
-            clusterwide=not self._settings.namespaces,
-            namespaces=self._settings.namespaces,
+            clusterwide=not self.settings.namespaces,
+            namespaces=self.settings.namespaces,
             stop_flag=self._stopping,
             vault=self._vault,
         )

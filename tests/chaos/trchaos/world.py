@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from trainingrun.api.settings import Settings
 from trchaos.cluster import Cluster, Wish
+from trchaos.moments import Moments
 from trchaos.process import Process, own_tasks
 from trchaos.server import ModelServer
 from trchaos.store import ChaosStore
@@ -37,6 +38,7 @@ class World:
             updated=self.store.now_text,
         )
         self.server.answers.logs = Logs(self)
+        self.moments = Moments(self)
         self.processes: list[Process] = []
 
     def chance(self, part: str) -> random.Random:
@@ -97,9 +99,10 @@ class Logs(dict[str, str]):
         now = self._world.loop.time()
         for played in self._world.cluster.pods.values():
             if played.name == name and played.life is not None:
-                past = (now - played.life.started_at) % LOG_SECONDS
-                at = (self._world.now() - timedelta(seconds=past)).strftime("%Y-%m-%dT%H:%M:%SZ")
-                return f"progress {played.life.progress(now - past, updated=at).decode()}\n"
+                begun = played.life.started_at
+                written = begun + (now - begun) // LOG_SECONDS * LOG_SECONDS  # the same for whoever reads this line
+                at = (self._world.now() - timedelta(seconds=now - written)).strftime("%Y-%m-%dT%H:%M:%SZ")
+                return f"progress {played.life.progress(written, updated=at).decode()}\n"
         return default
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import shutil
 import signal
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
+from trchaos.hunt import copy_with_patch
+from trchaos.mutant_table import MUTANTS
 from trchaosfleet.kube import Kube
 from trchaosfleet.kubelets import keep_nodes_alive
 from trchaosfleet.schedule import Result, Schedule
@@ -25,10 +29,15 @@ def main() -> int:
     parser.add_argument("--lanes", type=int, default=3, help="schedules at the same time (default: %(default)s)")
     parser.add_argument("--cluster", default="chaos-fleet", help="its name (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the logs of operators go")
+    parser.add_argument("--mutant", choices=sorted(mutant.patch for mutant in MUTANTS), help="put this defect back")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that cluster and operators end, too
     seeds = [chosen.seed] if chosen.seed is not None else list(range(chosen.first, chosen.first + chosen.seeds))
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="chaos-fleet-"))
+    if chosen.mutant is not None:
+        (patch,) = (mutant.path for mutant in MUTANTS if mutant.patch == chosen.mutant)
+        operator = copy_with_patch(patch, to=folder / chosen.mutant)
+        os.environ["PYTHONPATH"] = f"{operator}{os.pathsep}{os.environ['PYTHONPATH']}"
     with site(chosen.cluster) as (cluster, kubectl):
         lanes = [install(kubectl, number) for number in range(1, min(chosen.lanes, len(seeds)) + 1)]
         results = asyncio.run(_run_all(seeds, lanes, folder, cluster.kubeconfig))
@@ -36,6 +45,8 @@ def main() -> int:
     if any(result.violations for result in results):
         print(f"The operators' logs are in {folder}.")
         return 1
+    if chosen.folder is None:
+        shutil.rmtree(folder)
     return 0
 
 

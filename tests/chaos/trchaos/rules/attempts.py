@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trchaos.rules.rule import Rule, Status, entries, is_true
 from trchaos.rules.truth import CONDITION, STAGES, unfinished
 
 if TYPE_CHECKING:
     from trchaos.cluster import Played
+    from trchaos.rules.calm import Calm
     from trchaos.rules.rule import Scene
     from trchaos.rules.truth import JobFacts, PodFacts, RunFacts
     from trchaos.server import Request
@@ -19,13 +21,16 @@ LOST: Final = timedelta(seconds=120)  # beyond its grace period, after which a p
 SENT_SECONDS: Final = 2.0  # a creation that was sent before can arrive so much later
 # A Job that was created before a run is suspended, ends or is deleted may still start its pod within this time.
 START_SECONDS: Final = 30.0
+KNOWN_SECONDS: Final = 3.0  # after which an operator acts on a change of a spec
+CALM_SECONDS: Final = 20.0
 
 
 class Attempts(Rule):
     """Which attempts may exist side by side, and when one may start."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, calm: Calm) -> None:
         super().__init__(scene)
+        self._calm = calm
         self._creations: list[Request] = []  # of Jobs, by operators
         self._given_up: set[str] = set()  # UIDs of pods that counted as lost when a later attempt was made
 
@@ -39,9 +44,9 @@ class Attempts(Rule):
 
     def began(self, run: RunFacts, played: Played) -> None:
         for pod in _beside(run, played.stage, played.attempt):
-            if pod.attempt == played.attempt and pod.ends_by is not None:
-                continue  # a Job that something else resumes gets a new pod as soon as its old one terminates
-            if pod.uid != played.pod_uid and pod.gone is None and pod.uid not in self._given_up and self._runs(pod):
+            replaced = _is_replaced(run, pod) and (pod.stage != played.stage or pod.job_uid == played.job_uid)
+            left = pod.gone is not None or pod.uid in self._given_up or replaced
+            if pod.uid != played.pod_uid and not left and self._runs(pod):
                 self.scene.broken("one live attempt", run.key, f"{played.name} began beside {pod.name}")
         ended = None if _runs_again(run) else run.ended
         for why, since in (("suspended", run.suspended), ("ended", ended), ("deleted", run.gone)):
@@ -54,7 +59,7 @@ class Attempts(Rule):
     def called(self, request: Request) -> None:
         if request.method == "POST" and request.path.endswith("/jobs"):
             self._creations.append(request)
-        if request.outdated:
+        if request.outdated and request.method == "POST":
             self.scene.broken("no child for a run that is gone", "", f"{request.client}: {request.path} {request.name}")
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
@@ -78,7 +83,7 @@ class Attempts(Rule):
     def _one_at_a_time(self, run: RunFacts, job: JobFacts) -> None:
         """When a Job is created, every pod of an earlier attempt has ended, is gone, or is given up by the rules."""
         for pod in _beside(run, job.stage, job.attempt):
-            if pod.gone is not None or self._ended(pod):
+            if pod.gone is not None or self._ended(pod) or (pod.stage != job.stage and _is_replaced(run, pod)):
                 continue
             latest = self.scene.truth.latest()
             if pod.ends_by is not None and latest >= pod.ends_by + LOST:
@@ -99,8 +104,15 @@ class Attempts(Rule):
             return  # the garbage collector takes it, and no pod of it may begin
         if is_true(run.status, CONDITION[job.stage]) and not _runs_again(run):
             self.scene.broken("a finished stage never runs again", run.key, f"Job {job.name} was made")
+        if run.suspended is not None and self._is_known(run, run.suspended):
+            self.scene.broken("no attempt of a run that is suspended", run.key, f"Job {job.name} was made")
         if run.ended is not None and not _runs_again(run):
             self.scene.broken("no attempt of a run that has ended", run.key, f"Job {job.name} was made")
+
+    def _is_known(self, run: RunFacts, since: float) -> bool:
+        """Whether an operator that makes a Job has known for a while what the spec says since then."""
+        calm = min(self._calm.seconds(run.namespace), self._calm.sees(run.namespace))
+        return calm > CALM_SECONDS and self.scene.now - since > KNOWN_SECONDS
 
     def _is_new(self, run: RunFacts, job: JobFacts) -> None:
         """A number is the next one; it is used again only if no status has recorded it before its Job was removed."""
@@ -137,10 +149,29 @@ class Attempts(Rule):
 def _beside(run: RunFacts, stage: str, attempt: int) -> list[PodFacts]:
     """Pods beside which no other one may run: of all stages and attempts.
 
-    After a status was forged, stages begin again, and an attempt of a higher number may be anybody's.
+    After a status was forged, stages begin again, and an attempt of a higher number may be anybody's. And a stage whose
+    Job was deleted before its success was stored begins again, though its operator had made the Job of the next one.
     """
-    pods = run.pods.values()
-    return [pod for pod in pods if not run.forged or (pod.stage == stage and pod.attempt <= attempt)]
+    recorded = entries(run.status)
+    return [
+        pod
+        for pod in run.pods.values()
+        if (pod.stage == stage and pod.attempt <= attempt)
+        or not (run.forged or _is_unknown(pod, recorded, later_than=stage))
+    ]
+
+
+def _is_unknown(pod: PodFacts, recorded: Mapping[str, Mapping[str, Any]], *, later_than: str) -> bool:
+    """Whether a pod is of an attempt of a later stage which no status has."""
+    later = STAGES.index(pod.stage) > STAGES.index(later_than)
+    return later and pod.attempt > recorded.get(pod.stage, {}).get("number", 0)
+
+
+def _is_replaced(run: RunFacts, pod: PodFacts) -> bool:
+    """Whether its Job, which something else suspended and resumed, has got another pod while this one terminates."""
+    return pod.ends_by is not None and any(
+        other.job_uid == pod.job_uid and other.made > pod.made for other in run.pods.values()
+    )
 
 
 def _runs_again(run: RunFacts) -> bool:

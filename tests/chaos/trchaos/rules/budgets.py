@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 RETRIES: Final = {
@@ -27,17 +28,27 @@ SAVED: Final = {"train": "checkpointStep", "prep": "savedImages"}  # what an att
 Entry = Mapping[str, Any]
 
 
-def failures_after(before: Entry, after: Entry, *, stage: str, outcome: str) -> dict[str, int]:
-    """What the failures of a stage are once an end has been counted."""
-    failures = dict(before.get("failures") or {})
-    if outcome == "succeeded":
-        return failures
-    saved = SAVED.get(stage, "")
-    if after.get(saved, 0) > before.get(saved, 0):
-        failures.pop("storageRefused", None)
-        if outcome == "interrupted":
-            failures[outcome] = 0
-    failures[outcome] = failures.get(outcome, 0) + 1
+def failures_after(before: Entry, after: Entry, *, stage: str, outcomes: Sequence[str]) -> list[dict[str, int]]:
+    """What the failures of a stage may be once these ends have been counted.
+
+    Of several ends that are counted in one status, it does not say which of their attempts have saved something.
+    """
+    name = SAVED.get(stage, "")
+    saved = after.get(name, 0) > before.get(name, 0)
+    ways = [way for way in product((True, False), repeat=len(outcomes)) if any(way) == saved]
+    return [_count(dict(before.get("failures") or {}), zip(outcomes, way, strict=True)) for way in ways]
+
+
+def _count(failures: dict[str, int], ends: Iterable[tuple[str, bool]]) -> dict[str, int]:
+    """Count ends, each with whether its attempt has saved something."""
+    for outcome, saved in ends:
+        if outcome == "succeeded":
+            continue
+        if saved:
+            failures.pop("storageRefused", None)
+            if outcome == "interrupted":
+                failures[outcome] = 0
+        failures[outcome] = failures.get(outcome, 0) + 1
     return failures
 
 

@@ -25,6 +25,7 @@ WRITES_OF_A_RUN: Final = 40
 READS: Final = 40
 READS_OF_A_RUN: Final = 40
 READS_OF_A_NAMESPACE: Final = 30  # that is watched for itself: three watches, each tried again at first
+STALE_SECONDS: Final = 8.0  # since the last change of a run, which its watch has shown long ago
 AGAIN_SECONDS: Final = 0.45  # half of the shortest pause, for its jitter, less what a call takes
 _NEEDED: Final = {"jobs", "configmaps"}
 _REFUSED: Final = {400, 403, 422, 500}
@@ -39,6 +40,7 @@ class Calls(Rule):
         self._calm = calm
         self.writes: list[str] = []  # besides Leases and Events
         self._not_stored: set[tuple[str, str]] = set()  # operator and path of each status that was not stored last
+        self._writers: dict[str, str] = {}  # the operator that has changed each status last
         self._refused: dict[tuple[str, str, str], float] = {}  # when a creation was refused last
         self._window = 0
         self._count: Counter[tuple[str, str]] = Counter()
@@ -47,6 +49,9 @@ class Calls(Rule):
         found = PATH.match(request.path)
         plural = found["plural"] if found is not None else ""
         namespace = (found["namespace"] or "") if found is not None else ""
+        if request.method == "GET" and request.outdated:
+            text = f"{request.client} asks for {plural} {request.name}, and has seen its deletion"
+            self.scene.broken("what was seen is used", "", text)
         if request.method == "PATCH" and plural == "trainingruns":
             self._changes(request, namespace)
         if request.method != "GET" and plural not in _UNCOUNTED:
@@ -60,14 +65,33 @@ class Calls(Rule):
 
     def _changes(self, request: Request, namespace: str) -> None:
         """After a status that was not stored, an empty patch may ask whether the next one will be."""
+        if request.status == HTTPStatus.CONFLICT and not request.injected:
+            self._is_stale(request, namespace)
+        if request.changed:
+            self._writers[request.path] = request.client
         if request.status != HTTPStatus.OK:
             self._not_stored.add((request.client, request.path))
         elif request.changed:
             return
         elif (request.client, request.path) in self._not_stored:
             self._not_stored.discard((request.client, request.path))
-        elif self._calm.seconds(namespace) >= CALM_SECONDS:  # else one may have been given up before it was sent
+        elif self._calm.seconds(namespace) >= CALM_SECONDS and self._is_its_writer(request):
+            # Otherwise one may have been given up before it was sent.
             self.scene.broken("no patch without a change", "", f"{request.client}: {request.path}")
+
+    def _is_its_writer(self, request: Request) -> bool:
+        """Whether no other operator has changed this status since."""
+        return self._writers.get(request.path, request.client) == request.client
+
+    def _is_stale(self, request: Request, namespace: str) -> None:
+        """A conflict is only with what an operator could not have seen yet."""
+        name = request.path.split("/")[-2]
+        for run in self.scene.truth.runs.values():
+            if run.key == f"{namespace}/{name}" and run.gone is None:
+                old = min(self.scene.now - run.changed, self._calm.sees(namespace))
+                if old >= STALE_SECONDS:
+                    text = f"{request.client} writes a version that another has replaced {old:.0f} s ago"
+                    self.scene.broken("what was seen is used", run.key, text)
 
     def _pauses(self, request: Request) -> None:
         """What was refused is tried again after a pause that grows, whatever that has changed."""

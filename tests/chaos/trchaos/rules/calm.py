@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trchaos.process import Process
     from trchaos.rules.rule import Scene
 
-FORBIDDEN: Final = 403  # of one kind of calls, by a policy: the operator has to show it, and can
+REFUSED: Final = {400, 403, 422}  # one kind of calls, by a policy: the operator has to show it, and can
 LONGEST_PAUSE: Final = 450.0  # of a retry
 GROWTH: Final = 3.0  # the next pause is at most so many times as long as failures have lasted until now
 LEAST_SECONDS: Final = 12.0  # a key that has failed is held for ten
@@ -20,7 +20,7 @@ BURST_SECONDS: Final = 300.0  # failures that are further apart are not of one b
 
 
 def _troubles(rule: Answer) -> bool:
-    return rule.status != FORBIDDEN or rule.kind == NAMESPACE_FORBIDDEN
+    return rule.status not in REFUSED or rule.kind == NAMESPACE_FORBIDDEN
 
 
 class Calm(Rule):
@@ -29,11 +29,15 @@ class Calm(Rule):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._since: dict[str, float] = {}
+        self._sees_since: dict[str, float] = {}
         self._first_failure = self._last_failure = self._retry_after = 0.0
 
     def called(self, request: Request) -> None:
         failed = request.status == 0 or request.status >= 400
-        if failed and not (request.method == "GET" and request.status in {404, 410}):
+        answered = (request.method == "GET" and request.status in {404, 410}) or (
+            request.method == "POST" and request.status in REFUSED
+        )
+        if failed and not answered:
             self._fail(request.at)
 
     def _fail(self, at: float) -> None:
@@ -46,10 +50,20 @@ class Calm(Rule):
             self._fail(self.scene.now)  # its calls get no answer, and none of them is seen
         troubled = self._is_troubled()
         for namespace in {run.namespace for run in self.scene.truth.runs.values()}:
-            if troubled or not any(self._serves(process, namespace) for process in self._processes):
-                self._since.pop(namespace, None)
-            else:
-                self._since.setdefault(namespace, self.scene.now)
+            served = any(self._serves(process, namespace) for process in self._processes)
+            self._note(self._since, namespace, served and not troubled)
+            self._note(self._sees_since, namespace, served and not self._hides(namespace))
+
+    def _note(self, since: dict[str, float], namespace: str, holds: bool) -> None:
+        if holds:
+            since.setdefault(namespace, self.scene.now)
+        else:
+            since.pop(namespace, None)
+
+    def _hides(self, namespace: str) -> bool:
+        """Whether reads of runs fail or are late."""
+        path, now = f"/apis/trainingrun.dev/v1alpha1/namespaces/{namespace}/trainingruns", self.scene.now
+        return any(rule.matches("GET", path) and rule.until > now for rule in self.scene.world.server.rules)
 
     @property
     def _processes(self) -> list[Process]:
@@ -57,7 +71,12 @@ class Calm(Rule):
 
     def seconds(self, namespace: str) -> float:
         """For how long nothing has hindered an operator there."""
-        return self.scene.now - self._since[namespace] if namespace in self._since else 0.0
+        since = self._since.get(namespace, self.scene.now)
+        return self.scene.now - max(since, self._last_failure)
+
+    def sees(self, namespace: str) -> float:
+        """For how many seconds an operator's watches there have shown what happens."""
+        return self.scene.now - self._sees_since[namespace] if namespace in self._sees_since else 0.0
 
     def _is_troubled(self) -> bool:
         now, server = self.scene.now, self.scene.world.server

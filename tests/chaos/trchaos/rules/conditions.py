@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trchaos.rules.rule import Rule, Status, condition, is_true
+from trchaos.rules.rule import Rule, Status, condition, is_true, loses_data_set
 from trchaos.rules.truth import CONDITION, RunFacts
 from trfakes import schema
 
@@ -29,6 +29,8 @@ class Conditions(Rule):
             self._valid.add(shape)
             for error in schema.errors(schema.crd_part("status"), dict(now)):
                 self.scene.broken("the status is valid", run.key, error)
+        if before and _without_time(before) == _without_time(now):
+            self.scene.broken("no status without news", run.key, "only the time of its progress has changed")
         self._phase(run, before, now)
         self._transitions(run, before, now)
         self._generations(run, before, now)
@@ -67,6 +69,8 @@ class Conditions(Rule):
                 self._broken(run, f"{stage} is True and {earlier} is not")
 
     def _transitions(self, run: RunFacts, before: Status, now: Status) -> None:
+        # It may have been opened and have failed again.
+        again = now.get("retry", 0) > before.get("retry", 0) and is_true(before, "Finished")
         kinds = [c["type"] for c in now.get("conditions") or ()]
         if len(set(kinds)) != len(kinds) or not set(kinds) <= TYPES:
             self._broken(run, f"conditions {kinds}")
@@ -74,6 +78,8 @@ class Conditions(Rule):
             new = condition(now, old["type"])
             if not new:
                 self._broken(run, f"condition {old['type']} is gone")
+            elif again or (old["type"] == "Prepared" and loses_data_set(before, now)):
+                pass  # it may have been another one in between
             elif new["status"] == old["status"] and new["lastTransitionTime"] != old["lastTransitionTime"]:
                 self._broken(run, f"lastTransitionTime of {old['type']} moved though its status did not")
 
@@ -96,3 +102,7 @@ def _shape(value: Any, name: str = "") -> str:
     if isinstance(value, list):
         return name + "[" + ",".join(_shape(item) for item in value) + "]"
     return f"{name}={value}" if name in LISTED else name
+
+
+def _without_time(status: Status) -> Status:
+    return {**status, "progress": {**(status.get("progress") or {}), "updated": ""}}

@@ -7,38 +7,51 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from trchaos.operator_faults import OTHER_IMAGE
 from trchaos.rules.rule import Rule, Status, condition, entries, is_true
 
 if TYPE_CHECKING:
+    from trchaos.rules.calm import Calm
+    from trchaos.rules.rule import Scene
     from trchaos.rules.truth import JobFacts, RunFacts
 
 RESUMED_SECONDS: Final = 5.0
+CALM_SECONDS: Final = 10.0
 STORAGE: Final = {"storageRefused", "storageOutage"}
 
 
 class Documents(Rule):
     """The digest and the images of attempts; the ends by a deadline; blame of the storage."""
 
+    def __init__(self, scene: Scene, calm: Calm) -> None:
+        super().__init__(scene)
+        self._calm = calm
+
     def job_made(self, run: RunFacts, job: JobFacts) -> None:
         settings = self.scene.world.settings
         pod = job.body["spec"].get("template", {}).get("spec", {})
         images = {container.get("image") for container in pod.get("containers") or ()}
         asked = (run.spec.get("train") or {}).get("image")
-        strange = images - {settings.agent_image, settings.trainer_image, asked}
+        document = self.scene.world.store.find(
+            "configmaps", f"{run.name}-resolved-{run.uid[:8]}", namespace=run.namespace
+        )
+        text = ((document or {}).get("data") or {}).get("resolved.json") or ""
+        strange = images - {settings.agent_image, asked, *self._trainers(text)}
         if strange:
             self.scene.broken(
                 "attempts are what was accepted", run.key, f"Job {job.name} has {sorted(map(str, strange))}"
             )
-        document = self.scene.world.store.find(
-            "configmaps", f"{run.name}-resolved-{run.uid[:8]}", namespace=run.namespace
-        )
         accepted = run.status.get("resolvedDigest")
         if document is None or accepted is None or _is_retried(run.spec, run.status):
             return
-        text = (document.get("data") or {}).get("resolved.json") or ""
         made = float(self.scene.truth.documents.get(run.uid, 0.0))
         if hashlib.sha256(text.encode()).hexdigest() != accepted and self.scene.now - made > RESUMED_SECONDS:
             self.scene.broken("attempts are what was accepted", run.key, f"Job {job.name} mounts another document")
+
+    def _trainers(self, text: str) -> set[str]:
+        """The trainer images that a version of the operator comes with: if possible, only that of the document."""
+        ours = {self.scene.world.settings.trainer_image, OTHER_IMAGE}
+        return {image for image in ours if f'"{image}"' in text} or ours
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
         old, new = before.get("resolvedDigest"), now.get("resolvedDigest")
@@ -61,8 +74,11 @@ class Documents(Rule):
                 (s, e) for s, e in entries(now).items() if e.get("lastReason") == "StartDeadlineExceeded"
             )
             jobs = run.jobs_of(stage, entry["number"])
-            since = _begun(jobs[-1].body, entry) if jobs else entry.get("startedAt")
+            since = _begun(jobs[-1], entry) if jobs else entry.get("startedAt")
             self._is_past(run, "startDeadlineSeconds", since=since, ended=ended)
+            if jobs and _is_held(jobs[-1].body) and self._calm.sees(run.namespace) > CALM_SECONDS:
+                text = f"Job {jobs[-1].name} is suspended, or has not been resumed by the Job controller"
+                self.scene.broken("deadlines end what has passed them", run.key, text)
             known = entries(before).get(stage, {})
             if known.get("number") == entry["number"] and "ranAt" in known:
                 text = f"attempt {entry['number']} of {stage} had started at {known['ranAt']}"
@@ -86,14 +102,22 @@ class Documents(Rule):
             )
 
 
-def _begun(job: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+def _begun(job: JobFacts, entry: Mapping[str, Any]) -> str:
     """From when on an attempt waits for its start: its creation, or its last resumption."""
-    created, started = str(job["metadata"]["creationTimestamp"]), str((job.get("status") or {}).get("startTime") or "")
+    created = str(job.body["metadata"]["creationTimestamp"])
+    started = str((job.body.get("status") or {}).get("startTime") or "")
     begun = str(entry.get("startedAt") or created)
-    if not started:
+    if not started or job.held is None:  # otherwise it starts late because the Job controller was
         return min(created, begun)
     late = (datetime.fromisoformat(started) - datetime.fromisoformat(created)).total_seconds()
     return max(created, started) if late > RESUMED_SECONDS else min(max(created, started), begun)
+
+
+def _is_held(job: Mapping[str, Any]) -> bool:
+    """Whether a Job is suspended, also if it has just been asked to go on."""
+    return any(
+        c["type"] == "Suspended" and c["status"] == "True" for c in job.get("status", {}).get("conditions") or ()
+    )
 
 
 def _is_retried(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:

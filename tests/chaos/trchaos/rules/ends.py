@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from trchaos.rules import budgets
 from trchaos.rules.attempts import LOST
 from trchaos.rules.calm import Calm
-from trchaos.rules.rule import Rule, Status, condition, entries, is_true
+from trchaos.rules.rule import Rule, Status, condition, entries, is_true, loses_data_set
 from trchaos.rules.truth import CONDITION, PodFacts, RunFacts
+from trchaos.server import CALLED_INVALID
 
 if TYPE_CHECKING:
     from trchaos.rules.rule import Scene
@@ -40,7 +41,7 @@ class Ends(Rule):
 
     def stored(self, run: RunFacts, before: Status, now: Status) -> None:
         old, new = entries(before), entries(now)
-        reopened = now.get("retry", 0) > before.get("retry", 0) and _is_reopened(before, now)
+        reopened = _is_reopened(before, now)
         exhausted = set()
         for stage, entry in new.items():
             was = {**old.get(stage, {}), **({"failures": {}} if reopened else {})}
@@ -77,13 +78,16 @@ class Ends(Rule):
                 run, stage, was={**was, "failures": {}} if retried else was, entry=entry, stopped=bool(ends)
             )
             return set()
-        outcome = counted[-1]["outcome"]
-        expected = budgets.failures_after(was, entry, stage=stage, outcome=outcome)
-        if (entry.get("failures") or {}) != expected:
-            text = f"{stage}: {entry.get('failures')} after {outcome}, expected {expected}"
+        outcomes = [end["outcome"] for end in counted]
+        outcome, failures = outcomes[-1], entry.get("failures") or {}
+        expected = budgets.failures_after(was, entry, stage=stage, outcomes=outcomes)
+        if failures not in expected:
+            text = f"{stage}: {failures} after {outcomes}, expected {expected}"
             self.scene.broken("failures count what happened", run.key, text)
+            failures = expected[0]
         if outcome == "succeeded":
-            if not is_true(now, CONDITION[stage]):
+            lost = stage == "prep" and loses_data_set(before, now)
+            if not is_true(now, CONDITION[stage]) and not lost:
                 self.scene.broken("a success completes its stage", run.key, stage)
             return set()
         document = self.scene.world.store.find(
@@ -94,14 +98,14 @@ class Ends(Rule):
         allowed = budgets.retries(outcome, stage=stage, train=train, rolled_back=rolled_back)
         if entry.get("lastReason") in DEADLINES:
             return {entry["lastReason"]}
-        if expected[outcome] > allowed:
+        if failures[outcome] > allowed:
             lost = entry.get("lastReason") == "DatasetLost" and stage != "prep"
-            rebuilt = lost and expected[outcome] <= budgets.REBUILDS
+            rebuilt = lost and failures[outcome] <= budgets.REBUILDS
             if rebuilt and is_true(now, "Prepared"):
-                self.scene.broken("a lost data set is prepared again", run.key, f"{stage}: {expected}")
+                self.scene.broken("a lost data set is prepared again", run.key, f"{stage}: {failures}")
             return set() if rebuilt else {entry.get("lastReason", "")}
         self._check_back_off(
-            run, stage, entry, before=before, now=now, delay=budgets.back_off(outcome, expected[outcome])
+            run, stage, entry, before=before, now=now, delay=budgets.back_off(outcome, failures[outcome])
         )
         return set()
 
@@ -115,9 +119,11 @@ class Ends(Rule):
         )
         if hidden or not run.jobs_of(stage, number):
             allowed.add("interrupted")
-        if True in run.ever("suspend") or len(run.asked.get("finish", ())) > 1:
+        # What still runs of a run that failed for another cause is ended when it is retried.
+        if True in run.ever("suspend") or any(len(run.asked.get(name, ())) > 1 for name in ("finish", "retry")):
             allowed.add("suspended")
-        if not any(self._ran(pod.uid) for pod in pods):
+        # Of a Job that is called invalid, an earlier creation may have been answered by nobody.
+        if end.get("reason") == "ChildRefused" or not any(self._ran(pod.uid) for pod in pods):
             allowed.add("replaced")
         if outcome == "userError" and DEADLINES.get(entry.get("lastReason", ""), "-") in run.spec:
             return
@@ -140,7 +146,7 @@ class Ends(Rule):
         if not jobs or jobs[-1].held is None or not jobs[-1].goes_on or True in run.ever("suspend"):
             return False
         seconds = self.scene.now - jobs[-1].held
-        if seconds < SEEN_SECONDS or self._calm.seconds(run.namespace) < CALM_SECONDS:
+        if seconds < SEEN_SECONDS or self._calm.sees(run.namespace) < CALM_SECONDS:
             return False  # an operator may not know of it yet
         latest = self.scene.truth.latest()
         lost = any(pod.ends_by is not None and latest >= pod.ends_by + LOST for pod in run.pods_of(stage, number))
@@ -197,14 +203,16 @@ class Ends(Rule):
             text = f"it failed with {success.get('reason')}, and no attempt has ended so"
             self.scene.broken("a run ends with the reason of its last attempt", run.key, text)
 
-    @staticmethod
-    def _is_refused(run: RunFacts, reason: str) -> bool:
+    def _is_refused(self, run: RunFacts, reason: str) -> bool:
         """Whether a run may fail with this reason though no attempt of it has."""
-        return DEADLINES.get(reason, "-") in run.spec
+        invalid = reason == "ChildRefused" and self.scene.world.server.hit[CALLED_INVALID] > 0
+        return invalid or DEADLINES.get(reason, "-") in run.spec
 
 
 def _is_reopened(before: Status, now: Status) -> bool:
-    return is_true(before, "Finished") and not is_true(now, "Finished")
+    """Whether a run that failed was retried; it may have failed again in the same status."""
+    failed = is_true(before, "Finished") and condition(before, "Succeeded").get("status") == "False"
+    return failed and now.get("retry", 0) > before.get("retry", 0)
 
 
 def _new_ends(was: Mapping[str, Any], entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from trchaos.rules.rule import Rule, Status, condition, entries, is_true
+from trchaos.rules.rule import Rule, Status, condition, entries, is_true, loses_data_set
 from trchaos.rules.truth import CONDITION, RunFacts
 
 if TYPE_CHECKING:
@@ -75,13 +75,16 @@ class Progress(Rule):
         begun = [life.from_step for life in bucket.lives if life.stage == "train"] if bucket is not None else []
         if shown is None and step < old.get("step", 0) and not any(step >= first for first in begun):
             self.scene.broken("progress", run.key, f"step {step} is before every checkpoint that was resumed from")
-        if shown is not None and step < shown and step not in begun:
+        # A Job that something else resumes has another pod in the same attempt, which is seen some steps later.
+        again = len(run.pods_of("train", number)) > 1 and any(step >= first for first in begun)
+        if shown is not None and step < shown and step not in begun and not again:
             self.scene.broken("progress", run.key, f"attempt {number} of train: step {shown} became {step}")
         self._steps[run.uid, number] = step
 
     def _images(self, run: RunFacts, before: Status, now: Status) -> None:
         old, new = ((status.get("dataset") or {}).get("savedImages", 0) for status in (before, now))
-        if new < old and not is_true(now, "Prepared") and not is_true(before, "Prepared"):
+        again = is_true(before, "Prepared") or loses_data_set(before, now)
+        if new < old and not again and not is_true(now, "Prepared"):
             self.scene.broken("progress", run.key, f"dataset.savedImages was {old} and is {new}")
 
     def _done(self, run: RunFacts, now: Status) -> None:
@@ -94,6 +97,8 @@ class Progress(Rule):
             return
         place = (run.uid, f"{stage} {progress.get('unit')}", entries(now).get(stage, {}).get("number", 0))
         pods = [p for p in run.pods_of(stage, place[2]) if (q := self.scene.truth.played(p)) is not None and q.began]
+        if not pods and place[2] > 1:
+            return  # the status still shows what the attempt before has reached
         if done < self._shown.get(place, 0) and len(pods) < 2:  # a Job that something else suspends has several pods
             text = f"attempt {place[2]} of {place[1]}: {self._shown[place]} became {done}"
             self.scene.broken("progress", run.key, text)

@@ -94,6 +94,19 @@ def is_true(status: Status, kind: str) -> bool:
     return condition(status, kind).get("status") == "True"
 
 
+def loses_data_set(before: Status, now: Status) -> bool:
+    """Whether an end is new that was for want of the prepared data set; preparation is open again then.
+
+    Both may be in one status, also with the success of preparation: it was True in between.
+    """
+    old = entries(before)
+    return any(
+        entry.get("lastReason") == "DatasetLost" and entry.get("ended", 0) > old.get(stage, {}).get("ended", 0)
+        for stage, entry in entries(now).items()
+        if stage != "prep"
+    )
+
+
 def key_of(body: Object) -> str:
     """Namespace and name."""
     return f"{body['metadata']['namespace']}/{body['metadata']['name']}"

@@ -61,6 +61,12 @@ class PodFacts:
     body: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def job_uid(self) -> str | None:
+        """Of the Job that made it."""
+        owners = self.body.get("metadata", {}).get("ownerReferences") or ()
+        return next((owner["uid"] for owner in owners), None)
+
+    @property
     def disturbed(self) -> bool:
         """Whether it was deleted, by whomever, or ended by its node: then its end can count as an interruption."""
         ended_by_node = (self.body.get("status") or {}).get("reason") is not None
@@ -79,6 +85,7 @@ class RunFacts:
     spec: Mapping[str, Any] = field(default_factory=dict)
     status: Mapping[str, Any] = field(default_factory=dict)
     generation: int = 1
+    changed: float = 0.0
     gone: float | None = None
     ended: float | None = None  # since when it is Finished
     suspended: float | None = None  # since when spec.suspend is true
@@ -153,6 +160,7 @@ class Truth:
             RunFacts(meta["uid"], f"{meta['namespace']}/{meta['name']}", meta["namespace"], meta["name"], now),
         )
         run.spec, run.status, run.generation = spec, body.get("status") or {}, meta["generation"]
+        run.changed = now
         if change.kind == "DELETED":
             run.gone = now
             return

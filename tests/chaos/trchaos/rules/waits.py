@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN_SECONDS: Final = 15.0
 SLACK_SECONDS: Final = 5.0  # between two looks
 ACTED_SECONDS: Final = 45.0  # an end is counted, or a next attempt made, within this time; some have to settle for 30 s
+GONE_SECONDS: Final = 25.0  # nothing has to settle after a Job is gone
 NOT_SHOWN: Final = {"", "AttemptStarted", "Running"}  # reasons that name no wait
 
 
@@ -35,6 +36,7 @@ class Wait:
     unless: frozenset[str] = frozenset()
     text: str = ""
     may_last: bool = True
+    acted: float = ACTED_SECONDS  # within which something is done about what may not last
 
 
 class Waits(Rule):
@@ -71,7 +73,7 @@ class Waits(Rule):
         reason, message = shown.get("reason", ""), str(run.status.get("message"))
         text = ""
         if not wait.may_last:
-            if seconds >= ACTED_SECONDS:
+            if seconds >= wait.acted:
                 text = f"nothing is done about it for {seconds:.0f} s"
         elif (wait.reasons and reason not in wait.reasons) or reason in wait.unless:
             text = f"it shows {reason}: {message}"
@@ -105,7 +107,7 @@ class Waits(Rule):
         if foreign:
             named = [name for name in foreign if name in str(run.status.get("message"))]
             return Wait("a pod that has the labels of this run", text=(named or foreign)[0])
-        if self.scene.world.server.rules:
+        if self._refuses_jobs(run.namespace):
             return Wait("a refused creation", frozenset({"CreationRefused"}))
         jobs = [job for job in run.jobs.values() if job.stage == stage and job.gone is None and not _ended(job)]
         if jobs:
@@ -113,6 +115,13 @@ class Waits(Rule):
         if self.scene.now < self._refused_at.get(run.namespace, -LONGEST_PAUSE) + LONGEST_PAUSE:
             return Wait("the next try of a refused creation", unless=frozenset(NOT_SHOWN))
         return Wait("nothing", may_last=False)
+
+    def _refuses_jobs(self, namespace: str) -> bool:
+        path, now = f"/apis/batch/v1/namespaces/{namespace}/jobs", self.scene.now
+        return any(
+            rule.matches("POST", path) and rule.until > now and rule.share == 1.0
+            for rule in self.scene.world.server.rules
+        )
 
     def _pods_of_others(self, run: RunFacts, stage: str) -> list[str]:
         """Pods that somebody gave the labels of a stage of this run: the operator waits until they have ended."""
@@ -131,7 +140,7 @@ class Waits(Rule):
             return Wait(f"attempt {entry['number']} of a suspended run", may_last=False)
         if not jobs:
             ending = any(self._may_run(pod) for pod in pods)
-            return Wait(f"attempt {entry['number']} without a Job", may_last=ending)
+            return Wait(f"attempt {entry['number']} without a Job", may_last=ending, acted=GONE_SECONDS)
         job = jobs[-1]
         if (job.body.get("spec") or {}).get("suspend"):
             still = any(self._may_run(pod) for pod in pods)
