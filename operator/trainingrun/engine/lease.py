@@ -109,11 +109,10 @@ class Lease:
         """Take the Lease unless another operator holds it."""
         began = self._clock.monotonic()
         try:
-            lease = await self._call("GET", f"{self._path}/{self._name}")
+            record = await self._read()
         except NotFoundError:
             self._seen, self._acquired = None, ""
             return await self._write("POST", self._path, self._meta, began=began)
-        record = self._seen = Record(lease, seen_at=self._clock.monotonic()).since(self._seen)
         if self.other_holder and not record.stale(self._clock.monotonic()):
             return False
         if not self.held:
@@ -161,12 +160,22 @@ class Lease:
             await self._call("PATCH", path, {"metadata": {"resourceVersion": record.version}, "spec": spec})
 
     async def _renew(self) -> None:
+        began = self._clock.monotonic()
         try:
-            # Something else may have changed the Lease: after a conflict it is read again.
-            if not (await self._patch(self._clock.monotonic()) or await self.take()):
+            if await self._patch(began):
+                return
+            # Something else may have changed the Lease. Whoever took it may have left it again: it is lost all the same,
+            # as what this process knows is older than what the other one did.
+            record = await self._read()
+            if record.holder != self._holder or not await self._patch(began):
                 raise LostLeaseError(f"{self} was taken by {self.other_holder or 'another operator'}")
         except NotFoundError:
             raise LostLeaseError(f"{self} was deleted") from None
+
+    async def _read(self) -> Record:
+        lease = await self._call("GET", f"{self._path}/{self._name}")
+        self._seen = Record(lease, seen_at=self._clock.monotonic()).since(self._seen)
+        return self._seen
 
     async def _patch(self, began: float) -> bool:
         assert self._seen is not None

@@ -178,6 +178,32 @@ async def test_a_lease_that_another_took_is_lost(leases: Leases) -> None:
     assert leases.spec()["holderIdentity"] == "trainingrun-system/second"
 
 
+async def test_a_lease_that_another_took_and_released_meanwhile_is_lost(leases: Leases) -> None:
+    """Its first holder stood still; what it knows is older than what the second has done."""
+    first, second = leases.of("first"), leases.of("second")
+    assert await first.take()
+    assert not await second.take()
+    leases.clock.pass_(LEASE_SECONDS)
+    assert await second.take()
+    await second.release()
+    with pytest.raises(LostLeaseError, match="taken by another operator"):
+        await asyncio.wait_for(first.keep(), 5)
+    assert first.seconds_left() == 0
+
+
+async def test_a_lease_that_a_cluster_wide_operator_cleared_is_lost(leases: Leases) -> None:
+    claims, slow = leases.claims(), leases.of("slow")
+    assert await slow.take()
+    await claims.read()
+    leases.clock.pass_(LEASE_SECONDS)
+    await claims.read()
+    assert claims.holders == {}
+    with pytest.raises(LostLeaseError, match="taken by another operator"):
+        await asyncio.wait_for(slow.keep(), 5)
+    assert await slow.take()
+    assert not slow.settled, "the cluster-wide operator needs time to read that"
+
+
 async def test_a_lease_that_was_taken_unnoticed_is_not_released(leases: Leases) -> None:
     first, second = leases.of("first"), leases.of("second")
     assert await first.take()
