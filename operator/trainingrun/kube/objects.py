@@ -74,31 +74,28 @@ async def _delete(api: Api, where: str, **preconditions: str) -> None:
     body = {"propagationPolicy": "Background", "preconditions": preconditions}
     try:
         await api.call("DELETE", where, body=body)
-    except (NotFoundError, ConflictError):
+    except ConflictError:
         return
+    except NotFoundError as error:
+        if not _says_gone(error, where):
+            raise
 
 
 async def delete_owned(api: Api, kind: str, *, namespace: str, name: str, owner_uid: str) -> None:
     """Delete a child by name if the run owns it."""
-    try:
-        found = await api.call("GET", path(kind, namespace, name))
-    except NotFoundError:
-        return
-    if _controller(found["metadata"]) == owner_uid:
+    found = await _find(api, path(kind, namespace, name))
+    if found is not None and _controller(found["metadata"]) == owner_uid:
         await delete(api, kind, namespace=namespace, name=name, uid=found["metadata"]["uid"])
 
 
 async def is_gone(api: Api, kind: str, *, namespace: str, name: str, owner_uid: str) -> bool:
     """Return whether the run has no child of this name, though another object may have it."""
-    try:
-        found = await api.call("GET", path(kind, namespace, name))
-    except NotFoundError:
-        return True
-    return _controller(found["metadata"]) != owner_uid
+    found = await _find(api, path(kind, namespace, name))
+    return found is None or _controller(found["metadata"]) != owner_uid
 
 
 async def exists(api: Api, kind: str, *, namespace: str, name: str, uid: str) -> bool:
-    """Return whether the server has the object with this UID. By a list: a 404 can also be about the path."""
+    """Return whether the server has the object with this UID. By a list: pods cannot be read singly."""
     found = list_all(api, kind, namespace=namespace, fields=f"metadata.name={name}")
     return uid in [body["metadata"]["uid"] async for body in found]
 
@@ -115,27 +112,21 @@ async def patch_status(
     try:
         return await api.call("PATCH", where, body=body, content_type=MERGE_PATCH)
     except NotFoundError as error:
-        if (error.kind, error.name) == (PLURAL, name):
+        if _says_gone(error, path("TrainingRun", namespace, name)):
             raise GoneError(str(error), status=error.status, words=error.words) from None
         raise
 
 
 async def read_resolved(api: Api, *, namespace: str, name: str, uid: str) -> str | None:
     """Text of the run's resolved document, whoever wrote it; None when there is no such ConfigMap."""
-    try:
-        found = await api.call("GET", path("ConfigMap", namespace, resolved_name(name, uid=uid)))
-    except NotFoundError:
-        return None
-    return str((found.get("data") or {}).get(RESOLVED_KEY, ""))
+    found = await _find(api, path("ConfigMap", namespace, resolved_name(name, uid=uid)))
+    return None if found is None else str((found.get("data") or {}).get(RESOLVED_KEY, ""))
 
 
 async def read_job_spec(api: Api, *, namespace: str, name: str, uid: str) -> dict[str, Any] | None:
     """Spec of the Job with this UID; None when it does not exist any more."""
-    try:
-        found = await api.call("GET", path("Job", namespace, name))
-    except NotFoundError:
-        return None
-    return dict(found.get("spec") or {}) if found["metadata"]["uid"] == uid else None
+    found = await _find(api, path("Job", namespace, name))
+    return dict(found.get("spec") or {}) if found is not None and found["metadata"]["uid"] == uid else None
 
 
 async def list_all(
@@ -193,6 +184,22 @@ def path(kind: str, namespace: str | None, name: str = "") -> str:
     base, plural = _KINDS[kind]
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{base}{scope}/{plural}" + (f"/{name}" if name else "")
+
+
+async def _find(api: Api, where: str) -> dict[str, Any] | None:
+    """Object at this path; None if the server says that it does not have it."""
+    try:
+        return await api.call("GET", where)
+    except NotFoundError as error:
+        if not _says_gone(error, where):
+            raise
+        return None
+
+
+def _says_gone(error: NotFoundError, where: str) -> bool:
+    """Return whether the server names the object as missing: a 404 can also be about the path, or a proxy's own."""
+    plural, name = where.rsplit("/", 2)[1:]
+    return (error.kind, error.name) == (plural, name)
 
 
 def _controller(meta: Mapping[str, Any]) -> str:

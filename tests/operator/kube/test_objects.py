@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -14,7 +16,7 @@ from trainingrun.builders.resolved import build_resolved
 from trainingrun.domain.resolve import resolve
 from trainingrun.kube import objects
 from trainingrun.kube.client import Api
-from trainingrun.kube.errors import ConflictError, NotFoundError
+from trainingrun.kube.errors import ConflictError, NotFoundError, from_answer
 from trfakes.builders import SETTINGS, a_run
 
 RUN = a_run().build()
@@ -25,7 +27,7 @@ Body = dict[str, Any]
 
 
 class Taken:
-    """An API server that holds one object, under every name."""
+    """An API server that holds one object, under every name; without a path if the object is empty."""
 
     def __init__(self, body: Body | None) -> None:
         self.body = body
@@ -34,7 +36,10 @@ class Taken:
         if method == "POST":
             raise ConflictError(f"{path} exists")
         if self.body is None:
-            raise NotFoundError(path)
+            plural, name = path.rsplit("/", 2)[1:]
+            raise from_answer(path, 404, json.dumps({"details": {"kind": plural, "name": name}}).encode())
+        if not self.body:
+            raise from_answer(path, 404, b"404 page not found")
         return self.body
 
 
@@ -82,3 +87,18 @@ async def test_a_config_map_of_the_same_text_is_taken_whoever_owns_it() -> None:
 async def test_the_spec_of_a_job_that_is_gone_is_none(body: Body | None) -> None:
     where = {"namespace": "default", "name": "tire-prep-1"}
     assert await objects.read_job_spec(taken(body), **where, uid="the one that was asked for") is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        partial(objects.read_job_spec, uid="u"),
+        partial(objects.is_gone, kind="Job", owner_uid="u"),
+        partial(objects.delete, kind="Job", uid="u"),
+        partial(objects.delete_owned, kind="Job", owner_uid="u"),
+        partial(objects.read_resolved, uid="u"),
+    ],
+)
+async def test_a_404_that_names_no_object_does_not_mean_that_it_is_gone(call: Callable[..., Awaitable[Any]]) -> None:
+    with pytest.raises(NotFoundError):
+        await call(taken({}), namespace="default", name="tire-prep-1")
