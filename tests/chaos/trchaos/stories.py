@@ -87,6 +87,18 @@ def _unstored(at: Sequence[str], *, kinds: Sequence[str], when: Sequence[str]) -
     )
 
 
+def _refused(kinds: Sequence[str], *why: str) -> Story:
+    """No Job can be created while an attempt ends."""
+    values = {**_ALWAYS, "of": _one_of("jobs"), "why": _one_of(*why), "seconds": _lasting(60.0, 1200.0)}
+    return Story(
+        (
+            Act(kinds, (moments.BEGAN,), values, within=(0.01, 2.0)),
+            Act((*_ENDED[1:], "pod disrupted"), (moments.BEGAN,), {"of": _one_of("jobs", "pods")}, within=(2.0, 30.0)),
+            Act(("operator killed", *_CHANGED), (moments.POD_ENDED, moments.JOB_ENDED), likely=0.3),
+        )
+    )
+
+
 STORIES: Final = (
     _late(
         ["POST"],
@@ -167,19 +179,9 @@ STORIES: Final = (
             Act(("operator killed", *_CHANGED), (moments.POD_ENDED, moments.JOB_CREATED), likely=0.3),
         )
     ),
-    # An attempt ends while no other can begin.
-    Story(
-        (
-            Act(
-                ("admission refuses", "admission refuses", "quota full"),
-                (moments.BEGAN,),
-                {**_ALWAYS, "of": _one_of("jobs"), "seconds": _lasting(60.0, 1200.0)},
-                within=(0.01, 2.0),
-            ),
-            Act((*_ENDED[1:], "pod disrupted"), (moments.BEGAN,), {"of": _one_of("jobs", "pods")}, within=(2.0, 30.0)),
-            Act(("operator killed", *_CHANGED), (moments.POD_ENDED, moments.JOB_ENDED), likely=0.3),
-        )
-    ),
+    # An attempt ends while no other can begin: nobody may create a Job, or what is created is called wrong.
+    _refused((*("admission refuses",) * 3, "quota full"), "policy"),
+    _refused(("admission refuses",), "denied", "found invalid", "field", "webhook down"),
     # A pod is over, and its Job does not say so yet.
     Story(
         (
