@@ -44,7 +44,12 @@ def waits_for_room(run: Run) -> bool:
 
 def has_idle_board(run: Run) -> bool:
     """Whether the run has a TensorBoard, but has finished or is suspended."""
-    return bool(run.status.get("tensorboard", {}).get("serviceName")) and _idle(run)
+    return has_board(run) and _idle(run)
+
+
+def has_board(run: Run) -> bool:
+    """Whether the status of the run shows a TensorBoard."""
+    return bool(run.status.get("tensorboard", {}).get("serviceName"))
 
 
 def _idle(run: Run) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from trainingrun.api import clock, conditions, reasons
 from trainingrun.api.names import Phase
+from trainingrun.api.run import Run
 from trainingrun.domain import attempts, deadline
 from trainingrun.domain.decision import Decision
 from trainingrun.domain.draft import Draft
@@ -41,6 +42,17 @@ def refuse_retry(draft: Draft) -> None:
     else:
         then = f"The run has not failed. If it fails, raise spec.retry to {wanted + 1}."
     draft.add_event(reasons.RETRY_IGNORED, f"spec.retry {wanted} has no effect. {then}")
+
+
+def rests(run: Run) -> bool:
+    """Return whether nothing is left to do for a finished run, also not at a later time, as long as nothing changes."""
+    return (
+        conditions.is_true(run.status.get("conditions", []), conditions.FINISHED)
+        and run.status.get("observedGeneration") == run.generation
+        and run.spec.get("ttlSecondsAfterFinished") is None
+        and "tensorboard" not in run.status
+        and not run.deleting
+    )
 
 
 def expire(decision: Decision) -> None:

@@ -39,9 +39,9 @@ class BoardWatch:
 
     async def look(self) -> None:
         """Look once for every TensorBoard that a status shows."""
-        for key in list(self._cache.runs):
+        for key in self._cache.crowds.with_boards():
             run = self._cache.runs.get(key)
-            if run is not None and _has_board(run) and self._serves(run.namespace):
+            if run is not None and self._cache.crowds.shows_board(run) and self._serves(run.namespace):
                 await self._look_for(run)
                 await asyncio.sleep(PAUSE_SECONDS)
 
@@ -57,11 +57,8 @@ class BoardWatch:
             log.info("%s: its TensorBoard cannot be looked for: %s", run.key, error)
             return
         now = self._cache.runs.get(run.key)
-        if gone and now is not None and now.uid == run.uid and _has_board(now):  # the operator may have deleted it
+        shown = now is not None and now.uid == run.uid and self._cache.crowds.shows_board(now)
+        if gone and shown:  # otherwise the operator may have deleted it
             log.info("%s: %s %s was deleted by something else", run.key, " and ".join(gone), name)
             self._cache.lost_boards.add(run.uid)
             self._queue.add(run.key)
-
-
-def _has_board(run: Run) -> bool:
-    return bool(run.status.get("tensorboard", {}).get("serviceName"))

@@ -8,13 +8,19 @@ while the cache holds that run, by UID.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from trainingrun.api.clock import SYSTEM, Clock
+from trainingrun.api.names import Phase
 from trainingrun.api.run import Run
+from trainingrun.domain.finished import rests
 from trainingrun.domain.observe import JobView, PodView
+from trainingrun.domain.urgency import Urgency, urgency_of
 from trainingrun.engine.crowds import Crowds
+from trainingrun.engine.packed import UNREADABLE, pack, unpack
 
 View = TypeVar("View", JobView, PodView)
 REMEMBERED_SECONDS: Final = 600.0  # longer than any call or listing lasts
@@ -29,6 +35,7 @@ class Cache:
         self.pods: dict[str, dict[str, PodView]] = {}
         self.progress: dict[str, Mapping[str, Any]] = {}
         self.hints: dict[str, dict[str, str]] = {}
+        self.phases: dict[str, str] = {}  # as the status of each run shows it
         self.lost_boards: set[str] = set()  # UIDs of runs whose TensorBoard is gone though their status shows it
         self.crowds = Crowds()
         self._deleted: set[str] = set()  # UIDs of this period, and below of the one before it
@@ -48,10 +55,18 @@ class Cache:
         if known is not None and known.uid != run.uid:
             self.drop_run(known.key, uid=known.uid)
             known = None
-        self.runs[run.key] = run
+        if known is not None and known.resource_version == run.resource_version:
+            return False  # the one that is held is not stored twice
+        self.runs[run.key] = pack(run)
+        self.phases[run.key] = sys.intern(str(run.status.get("phase", Phase.PENDING)))
         self.crowds.put(run)
         self._forget_departed(run.key)
-        return known is None or known.resource_version != run.resource_version
+        return True
+
+    def find(self, key: str) -> Run | None:
+        """Return a run to be read more than once; `runs` holds finished ones packed."""
+        run = self.runs.get(key)
+        return None if run is None else unpack(run)
 
     def holds(self, run: Run) -> bool:
         """Return whether the run still exists, as far as is known, and is not being deleted."""
@@ -68,7 +83,7 @@ class Cache:
         known = self.runs.get(key)
         if known is None or known.uid != uid:
             return
-        del self.runs[key]
+        del self.runs[key], self.phases[key]
         self.crowds.drop(known)
         self.lost_boards.discard(uid)
         self.forget_attempts(key)
@@ -166,6 +181,20 @@ class Cache:
     def pods_of(self, run: Run) -> tuple[PodView, ...]:
         """Pods with the run's labels, also of Jobs deleted before this process began; anyone can create such a pod."""
         return tuple(p for p in self.pods.get(run.key, {}).values() if p.run_uid == run.uid)
+
+    def rests(self, run: Run) -> bool:
+        """Return whether nothing is left to do for a run as long as nothing changes."""
+        with suppress(*UNREADABLE):
+            return not self.jobs_of(run) and rests(unpack(run))
+        return False
+
+    def urgency_of(self, key: str) -> Urgency:
+        """How soon a run has to be looked at."""
+        run = self.find(key)
+        with suppress(*UNREADABLE):
+            jobs, pods = (self.jobs_of(run), self.pods_of(run)) if run is not None else ((), ())
+            return urgency_of(run, jobs=jobs, pods=pods)
+        return Urgency.NEW
 
     def start_listing(self, namespace: str | None) -> set[str]:
         """Return the UIDs that are known of a namespace, or of the whole cluster, before its first page is read."""

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from trainingrun.api.run import Run
-from trainingrun.domain.crowd import Crowd, has_idle_board, waits_for_room
+from trainingrun.domain.crowd import Crowd, has_board, has_idle_board, waits_for_room
+from trainingrun.engine.packed import UNREADABLE
 
 
 class Crowds:
@@ -18,6 +19,7 @@ class Crowds:
     def __init__(self) -> None:
         self._waiting: dict[str, set[str]] = {}
         self._idle_boards: dict[str, set[str]] = {}
+        self._boards: dict[str, set[str]] = {}
 
     def of(self, namespace: str) -> Crowd:
         """Return what is known of a namespace now; a decision is made before anything else can happen."""
@@ -25,17 +27,26 @@ class Crowds:
 
     def put(self, run: Run) -> None:
         """Take over the newest version of a run."""
-        for table, fact in ((self._waiting, waits_for_room), (self._idle_boards, has_idle_board)):
+        facts = ((self._waiting, waits_for_room), (self._idle_boards, has_idle_board), (self._boards, has_board))
+        for table, fact in facts:
             _mark(table, run, holds=_holds(fact, run))
 
     def drop(self, run: Run) -> None:
         """Forget a deleted run."""
-        _mark(self._waiting, run, holds=False)
-        _mark(self._idle_boards, run, holds=False)
+        for table in (self._waiting, self._idle_boards, self._boards):
+            _mark(table, run, holds=False)
+
+    def shows_board(self, run: Run) -> bool:
+        """Return whether the stored status of a run shows a TensorBoard."""
+        return run.key in self._boards.get(run.namespace, ())
+
+    def with_boards(self) -> list[str]:
+        """Return the keys of all runs whose status shows a TensorBoard."""
+        return [key for keys in self._boards.values() for key in keys]
 
 
 def _holds(fact: Callable[[Run], bool], run: Run) -> bool:
-    with suppress(AttributeError, KeyError, TypeError):  # a status that the schema does not allow
+    with suppress(*UNREADABLE):
         return fact(run)
     return False
 

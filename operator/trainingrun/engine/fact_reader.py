@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from trainingrun.api import conditions
 from trainingrun.api.clock import SYSTEM, Clock
 from trainingrun.api.run import Run
 from trainingrun.domain.decision import Decision
@@ -34,6 +35,8 @@ class FactReader:
         """Start a reconcile: whatever was read before may have changed, and Jobs of others come and go."""
         memory = self._memories.of(run)
         memory.document, memory.pods_read = None, False
+        if conditions.is_true(run.status.get("conditions", []), conditions.FINISHED):
+            memory.text = ""  # no attempt is made from it any more, and there are many finished runs
         known = {job.uid for job in self._cache.jobs_of(run)}
         memory.specs = {uid: spec for uid, spec in memory.specs.items() if uid in known}
 
@@ -43,7 +46,7 @@ class FactReader:
         known = Document(memory.text, fresh=False)
         is_accepted = known.digest == run.status.get("resolvedDigest")
         return Observed(
-            find_run=self._cache.runs.get,
+            find_run=self._cache.find,
             jobs=self._cache.jobs_of(run),
             lingering=self._cache.pods_of(run),
             progress=self._cache.progress.get(run.key, {}),

@@ -73,8 +73,7 @@ class Health:
             metrics.QUEUE_DEPTH.set(len(queue))
             metrics.HEARTBEAT_AGE.set(self._clock.monotonic() - reconciler.heartbeat)
             scope.measure()
-            served = [run for run in cache.runs.values() if scope.serves(run.namespace)]
-            phases = Counter(str(run.status.get("phase", Phase.PENDING)) for run in served)
+            phases = Counter(phase for key, phase in cache.phases.items() if scope.serves(key.partition("/")[0]))
             for phase in Phase:
                 metrics.RUNS.labels(str(phase)).set(phases[str(phase)])
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

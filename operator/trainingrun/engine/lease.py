@@ -164,8 +164,8 @@ class Lease:
         try:
             if await self._patch(began):
                 return
-            # Something else may have changed the Lease. Whoever took it may have left it again: it is lost all the same,
-            # as what this process knows is older than what the other one did.
+            # Something else may have changed the Lease. One that another took and left again is lost all the same:
+            # what this process knows is older than what the other one did.
             record = await self._read()
             if record.holder != self._holder or not await self._patch(began):
                 raise LostLeaseError(f"{self} was taken by {self.other_holder or 'another operator'}")

@@ -18,6 +18,7 @@ from trainingrun.domain.history import REPLACED
 from trainingrun.domain.verdicts import Outcome
 from trainingrun.engine import metrics
 from trainingrun.engine.memory import Memory
+from trainingrun.engine.packed import pack
 
 OTHER: Final = "Other"  # label of names that anyone can make up: each would be a time series for ever
 _OUTCOMES: Final = {*map(str, Outcome), SUSPENDED, REPLACED}
@@ -28,10 +29,10 @@ def account(memory: Memory, run: Run) -> None:
     """Count and log what is new in this version of a run."""
     before = memory.accounted
     if before is None:
-        memory.accounted = run
+        memory.accounted = pack(run)
         metrics.begin_namespace(run.namespace)
-    elif run is not before:
-        memory.accounted = run
+    elif run.resource_version != before.resource_version:
+        memory.accounted = pack(run)
         _count(run.namespace, before.status, run.status)
         for line in changes.lines(before.status, run.status):
             level = logging.WARNING if line.bad else logging.INFO

@@ -41,7 +41,8 @@ class Operator:
         self._settings, self._agent_port = settings, agent_port
         self._outside = outside or Outside()
         clock = self._outside.clock
-        self.cache, self.queue = Cache(clock=clock), WorkQueue(jitter=self._outside.jitter)
+        self.cache = Cache(clock=clock)
+        self.queue = WorkQueue(urgency_of=self.cache.urgency_of, jitter=self._outside.jitter)
         self._health = Health(port=settings.port, clock=clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._served = asyncio.Event()
@@ -148,11 +149,12 @@ class Operator:
             self._reconciler.leave(key)
 
     def _changed(self, namespace: str | None) -> None:
-        """Look again at all runs of a namespace that begins or ends to be served."""
+        """Look again at the runs of a namespace that begins or ends to be served, and then also at those that rest."""
+        assert self._scope is not None
         if self.serving:
             self._served.set()
         for run in self.cache.runs.values():
-            if namespace in {None, run.namespace}:
+            if namespace in {None, run.namespace} and not (self._scope.serves(run.namespace) and self.cache.rests(run)):
                 self.queue.add(run.key)
 
     def _start_task(self, work: Coroutine[Any, Any, None], *, name: str) -> None:

@@ -96,7 +96,7 @@ class Reconciler:
         self._memories.forget(key)
 
     async def _reconcile(self, key: str) -> None:
-        run = self._cache.runs.get(key)
+        run = self._cache.find(key)
         if run is None or run.deleting:
             self._forget(key)
             return

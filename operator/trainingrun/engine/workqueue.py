@@ -1,5 +1,7 @@
 """Queue of keys to reconcile: deduplicated, one worker per key at a time, delayed on request and after failures.
 
+Keys are served by urgency, and within one urgency the namespaces take turns, so that neither many new runs nor one
+namespace hold up the others. Every few turns it is the turn of the urgency that has waited longest: none starves.
 Invariant: a key that failed is held. Until its wait is over, changes of its objects bring it back no sooner than
 `HOLD_SECONDS` after the failure, so that a change which each try causes itself does not repeat the try without a pause.
 """
@@ -7,11 +9,12 @@ Invariant: a key that failed is held. Until its wait is over, changes of its obj
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+FAIR_TURNS: Final = 8
+_FIRST: Final = -1  # before every urgency
 BASE_SECONDS: Final = 1.0
 MAX_SECONDS: Final = 300.0
 HOLD_SECONDS: Final = 10.0
@@ -20,10 +23,14 @@ HOLD_SECONDS: Final = 10.0
 class WorkQueue:
     """Single-flight queue of keys for one event loop."""
 
-    def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
-        self._ready: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
-        self._count = itertools.count()  # first come, first served
-        self._queued: set[str] = set()
+    def __init__(
+        self, *, urgency_of: Callable[[str], int] = lambda _: 0, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._urgency_of = urgency_of
+        self._ready = asyncio.Semaphore(0)  # as many as keys are queued
+        self._lanes: dict[int, _Lane] = {}  # by urgency
+        self._queued: dict[str, int] = {}  # the urgency of each key
+        self._turn = 0
         self._active: set[str] = set()
         self._dirty: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -35,16 +42,26 @@ class WorkQueue:
         return len(self._queued)
 
     def add(self, key: str, *, first: bool = False) -> None:
-        """Ask for a reconcile soon, or before all others (`first`); a key in work is reconciled again afterwards."""
+        """Ask for a reconcile soon, or before all others (`first`); a key in work is reconciled again afterwards.
+
+        A queued key that has become more urgent moves forward.
+        """
         if key in self._active:
             self._dirty.add(key)
-        elif key not in self._queued:
-            held = self._held_for(key)
-            if held > 0:
-                self.add_after(key, held)
-            else:
-                self._queued.add(key)
-                self._ready.put_nowait((0 if first else 1, next(self._count), key))
+            return
+        urgency = _FIRST if first else self._urgency_of(key)
+        queued = self._queued.get(key)
+        if queued is not None:
+            if urgency < queued:
+                self._lanes[queued].discard(key)
+                self._put(key, urgency)
+            return
+        held = self._held_for(key)
+        if held > 0:
+            self.add_after(key, held)
+        else:
+            self._put(key, urgency)
+            self._ready.release()
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for a reconcile after so many seconds; the earliest request wins."""
@@ -82,8 +99,8 @@ class WorkQueue:
     async def work(self, handle: Callable[[str], Awaitable[None]]) -> None:
         """Handle keys without end; `handle` must catch its own errors."""
         while True:
-            _, _, key = await self._ready.get()
-            self._queued.discard(key)
+            await self._ready.acquire()
+            key = self._take()
             self._active.add(key)
             try:
                 await handle(key)
@@ -92,6 +109,23 @@ class WorkQueue:
                 if key in self._dirty:
                     self._dirty.discard(key)
                     self.add(key)
+
+    def _put(self, key: str, urgency: int) -> None:
+        self._queued[key] = urgency
+        self._lanes.setdefault(urgency, _Lane()).put(key)
+
+    def _take(self) -> str:
+        """Take the next key out of the queue."""
+        self._turn += 1
+        waiting = {urgency: lane for urgency, lane in self._lanes.items() if lane}
+        if self._turn % FAIR_TURNS == 0:
+            lane = min(waiting.values(), key=lambda lane: lane.served_at)
+        else:
+            lane = waiting[min(waiting)]
+        lane.served_at = self._turn
+        key = lane.take()
+        del self._queued[key]
+        return key
 
     def _held_for(self, key: str) -> float:
         until = self._held_until.get(key)
@@ -105,3 +139,36 @@ class WorkQueue:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+
+
+class _Lane:
+    """Keys of one urgency: first come, first served within a namespace, and the namespaces in turn."""
+
+    def __init__(self) -> None:
+        self._namespaces: dict[str, dict[str, None]] = {}
+        self.served_at = 0
+
+    def __len__(self) -> int:
+        return len(self._namespaces)
+
+    def put(self, key: str) -> None:
+        self._namespaces.setdefault(_namespace_of(key), {})[key] = None
+
+    def discard(self, key: str) -> None:
+        keys = self._namespaces[_namespace_of(key)]
+        del keys[key]
+        if not keys:
+            del self._namespaces[_namespace_of(key)]
+
+    def take(self) -> str:
+        """Take the first key of the namespace whose turn it is."""
+        namespace, keys = next(iter(self._namespaces.items()))
+        key = next(iter(keys))
+        del self._namespaces[namespace], keys[key]
+        if keys:
+            self._namespaces[namespace] = keys  # the last one now
+        return key
+
+
+def _namespace_of(key: str) -> str:
+    return key.partition("/")[0]

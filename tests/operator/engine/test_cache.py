@@ -8,6 +8,7 @@ import pytest
 
 from trainingrun.api.clock import Clock
 from trainingrun.engine.cache import REMEMBERED_SECONDS, Cache
+from trainingrun.engine.packed import Packed
 from trfakes.builders import a_job, a_pod, a_run, terminated
 
 RUN = a_run().build()
@@ -30,7 +31,7 @@ def test_an_older_version_is_ignored(version: str, kept: bool) -> None:
     cache.put_run(replace(RUN, resource_version=version, generation=2))
     cache.put_job(a_job(resource_version=version, finished="Complete"))
     cache.put_pod(a_pod(resource_version=version, phase="Running"))
-    assert (cache.runs["default/tire"].generation == 2) is kept
+    assert (cache.runs["default/tire"].generation == 2) is (int(version) > 10), "one version is held once"
     assert (cache.jobs_of(RUN)[0].finished == "Complete") is kept
     assert (cache.pods_of(RUN)[0].phase == "Running") is kept
 
@@ -159,7 +160,7 @@ def test_no_answer_about_a_run_is_taken_for_the_new_run_of_its_name() -> None:
 
 def test_a_run_that_is_being_deleted_is_not_held() -> None:
     cache = filled()
-    cache.put_run(replace(RUN, deleting=True))
+    cache.put_run(replace(RUN, resource_version="2", deleting=True))
     assert not cache.holds(RUN)
 
 
@@ -226,20 +227,20 @@ def test_listings_of_two_namespaces_are_read_at_the_same_time() -> None:
 def test_the_last_state_of_a_removed_pod_is_kept_while_the_status_names_its_job() -> None:
     """The Job of a suspended run is deleted first, and its pod says last which checkpoint it saved."""
     cache = filled()
-    recorded = replace(RUN, status={"attempts": [{"stage": "prep", "number": 1, "ended": 1, "jobUID": a_job().uid}]})
-    cache.put_run(recorded)
+    attempts = [{"stage": "prep", "number": 1, "ended": 1, "jobUID": a_job().uid}]
+    cache.put_run(replace(RUN, resource_version="2", status={"attempts": attempts}))
     cache.drop_job(a_job())
     cache.drop_pod(a_pod(containers={"agent": terminated("saved")}))
     (pod,) = cache.pods_of(RUN)
     assert (pod.gone, pod.agent.message) == (True, "saved")
-    cache.put_run(RUN)
+    cache.put_run(replace(RUN, resource_version="3"))
     assert cache.pods == {}
 
 
 def test_a_pod_whose_job_went_with_it_keeps_its_verdict_until_it_is_counted() -> None:
     cache = filled()
-    recorded = replace(RUN, status={"attempts": [{"stage": "prep", "number": 1, "jobUID": a_job().uid}]})
-    cache.put_run(recorded)
+    attempts = [{"stage": "prep", "number": 1, "jobUID": a_job().uid}]
+    cache.put_run(replace(RUN, resource_version="2", status={"attempts": attempts}))
     cache.drop_pod(a_pod(containers={"agent": terminated("bye")}))
     cache.drop_job(a_job())
     assert [pod.agent.message for pod in cache.pods_of(RUN)] == ["bye"]
@@ -250,3 +251,35 @@ def test_a_lost_tensorboard_is_forgotten_with_its_run() -> None:
     cache.lost_boards.add(RUN.uid)
     cache.drop_run(RUN.key, uid=RUN.uid)
     assert cache.lost_boards == set()
+
+
+def test_a_finished_run_is_held_in_few_bytes_and_reads_as_it_was() -> None:
+    """Thousands of them stay until their users delete them."""
+    text = [{"number": number, "message": f"attempt {number} ended as it should"} for number in range(200)]
+    run = a_run().status(attempts=text).condition("Finished").build()
+    cache = Cache()
+    assert cache.put_run(run)
+    assert not cache.put_run(run), "the version is known"
+    held, found = cache.runs[run.key], cache.find(run.key)
+    assert isinstance(held.status, Packed)
+    assert isinstance(held.spec, Packed)
+    assert len(held.status.data) < 2000
+    assert found == run
+    assert isinstance(found.status, dict)
+    assert held.status.get("attempts") == text, "what reads one field needs not know"
+
+
+def test_a_run_that_is_retried_is_no_longer_packed() -> None:
+    finished = a_run().condition("Finished").build()
+    cache = Cache()
+    cache.put_run(finished)
+    again = replace(a_run().build(), resource_version="2")
+    assert cache.put_run(again)
+    assert cache.runs[again.key] is again
+
+
+def test_a_status_that_the_schema_does_not_allow_is_held_as_it_is() -> None:
+    run = replace(RUN, status={"conditions": "x"})  # type: ignore[typeddict-item]
+    cache = Cache()
+    cache.put_run(run)
+    assert cache.find(run.key) is run

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from trainingrun.engine.workqueue import HOLD_SECONDS, MAX_SECONDS, WorkQueue
+from trainingrun.engine.workqueue import FAIR_TURNS, HOLD_SECONDS, MAX_SECONDS, WorkQueue
 from trfakes.jumping_loop import run_jumping
 
 Handle = Callable[[str], Awaitable[None]]
@@ -97,6 +97,72 @@ def test_an_urgent_key_overtakes_a_long_queue() -> None:
     serve(fill, handle, workers=1)
     assert seen[0] == "heartbeat"
     assert len(seen) == 101
+
+
+def served(urgencies: dict[str, int], *, most: int | None = None) -> list[str]:
+    """The order in which one worker serves these keys, which are added in this order."""
+    seen: list[str] = []
+
+    async def handle(key: str) -> None:
+        seen.append(key)
+
+    async def work() -> None:
+        queue = WorkQueue(urgency_of=urgencies.__getitem__)
+        for key in urgencies:
+            queue.add(key)
+        worker = asyncio.create_task(queue.work(handle))
+        await asyncio.sleep(1)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        assert len(queue) == 0
+
+    run_jumping(work())
+    return seen[:most]
+
+
+def test_the_most_urgent_key_is_served_first() -> None:
+    assert served({"a/new": 2, "a/done": 4, "a/ended": 0, "a/starting": 1}) == [
+        "a/ended",
+        "a/starting",
+        "a/new",
+        "a/done",
+    ]
+
+
+def test_namespaces_take_turns_within_one_urgency() -> None:
+    many = {f"crowded/{number}": 2 for number in range(100)}
+    assert served({**many, "small/x": 2, "small/y": 2}, most=4) == ["crowded/0", "small/x", "crowded/1", "small/y"]
+
+
+def test_no_urgency_waits_for_ever() -> None:
+    many = {f"a/{number}": 0 for number in range(100)}
+    seen = served({**many, "a/new": 2, "a/working": 3})
+    assert seen.index("a/new") < 2 * FAIR_TURNS
+    assert seen.index("a/working") < 3 * FAIR_TURNS
+
+
+def test_a_queued_key_that_becomes_more_urgent_moves_forward() -> None:
+    seen: list[str] = []
+    urgencies = {"a/1": 2, "a/2": 2, "b/1": 2}
+
+    async def handle(key: str) -> None:
+        seen.append(key)
+
+    async def work() -> None:
+        queue = WorkQueue(urgency_of=urgencies.__getitem__)
+        for key in urgencies:
+            queue.add(key)
+        urgencies["a/2"] = 0
+        queue.add("a/2")
+        urgencies["a/2"] = 4
+        queue.add("a/2")  # what made it urgent has not been looked at yet
+        worker = asyncio.create_task(queue.work(handle))
+        await asyncio.sleep(1)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    run_jumping(work())
+    assert seen == ["a/2", "a/1", "b/1"]
 
 
 def test_waits_grow_to_five_minutes_and_start_again_after_success() -> None:

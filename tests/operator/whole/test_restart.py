@@ -85,6 +85,26 @@ async def test_a_restart_with_finished_runs_writes_nothing(world: World) -> None
     assert world.server.writes()[before:] == []
 
 
+async def test_finished_runs_are_not_looked_at_again(world: World) -> None:
+    """There are thousands of them: neither a restart nor a listing asks for anything of theirs."""
+    await world.start_operator()
+    for number in range(5):
+        world.store.create("trainingruns", a_run(f"run-{number}").spec(tensorboard={"enabled": False}).body())
+    for number in range(5):
+        await world.finished(f"run-{number}")
+    await eventually(lambda: not list(world.store.select("jobs")), what="finished Jobs are deleted")
+    before = len(world.server.requests)
+    running = await world.replace_operator()
+    await asyncio.sleep(1)
+    operator = running.operator
+    assert operator._reconciler is not None
+    assert len(operator._reconciler._memories) == 0
+    assert not [r for r in world.server.requests[before:] if "/configmaps" in str(r) or "/trainingruns/" in str(r)]
+    world.store.patch("trainingruns", "run-3", {"spec": {"retry": 1}})
+    await eventually(lambda: world.status("run-3").get("retry") == 1, what="one that is changed is looked at")
+
+
+
 async def test_runs_that_ended_while_no_operator_was_there_are_caught_up(world: World) -> None:
     world.cluster.script = None
     await world.start_operator()
