@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from trainingrun.api.clock import SYSTEM, Clock
@@ -128,6 +129,12 @@ class Cache:
         table = self.jobs.setdefault(job.run_key, {})
         if _newer(job, table.get(job.uid)):
             table[job.uid] = job
+
+    def note_deletion(self, run: Run, uid: str) -> None:
+        """Take over that the server has accepted the deletion of a Job, before the watch shows that."""
+        job = self.jobs.get(run.key, {}).get(uid)
+        if job is not None:
+            self.jobs[run.key][uid] = replace(job, deleting=True)
 
     def drop_job(self, job: JobView) -> None:
         """Remove a deleted Job."""

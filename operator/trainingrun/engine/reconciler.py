@@ -241,6 +241,7 @@ class Reconciler:
         where = {"namespace": run.namespace, "name": child.name}
         if child.uid:
             await objects.delete(self._api, child.kind, **where, uid=child.uid)
+            self._cache.note_deletion(run, child.uid)
         else:
             await objects.delete_owned(self._api, child.kind, **where, owner_uid=run.uid)
 

@@ -30,8 +30,9 @@ from trainingrun.kube.events import Recorder
 from trainingrun.plain_text import plain_document
 
 STATUS_SECONDS: Final = 5.0  # between two writes of progress alone
+PASSING_SECONDS: Final = 3.0  # what an attempt waits for is written when it has lasted
 _ABOUT_OBJECTS: Final = ("attempts", "tensorboard")
-_FAST_MOVING: Final = ("progress", "dataset", "training", "message")
+_FAST_MOVING: Final = frozenset({"progress", "dataset", "training", "message"})
 log = logging.getLogger(__name__)
 
 
@@ -62,8 +63,8 @@ class StatusWriter:
         if not changes:
             return True
         waited = self._clock.monotonic() - self._memories.of(run).patched_at
-        if not urgent and waited < STATUS_SECONDS and _only_fast_moving(changes, wanted=status, held=held):
-            self._queue.add_after(run.key, STATUS_SECONDS - waited)
+        if not urgent and waited < (pause := _pause(changes, wanted=status, held=held)):
+            self._queue.add_after(run.key, pause - waited)
             return False
         unwritten = Unwritten(_about_objects(held), _begun_objects(status, held, before_end=draft.before_end))
         await self._patch_or_explain(run, changes, unwritten)
@@ -185,9 +186,23 @@ def _replacement(value: object, old: object) -> object:
     return {**{key: None for key in old if key not in value}, **value}
 
 
-def _only_fast_moving(changes: Mapping[str, object], *, wanted: Status, held: Status) -> bool:
-    if any(key not in _FAST_MOVING for key in changes):
-        return False
+def _pause(changes: Mapping[str, object], *, wanted: Status, held: Status) -> float:
+    """Seconds since the last write before these changes are written: most only say how an attempt starts or works."""
     same_stage = wanted.get("progress", {}).get("stage") == held.get("progress", {}).get("stage")
     new, old = wanted.get("training", {}), held.get("training", {})
-    return same_stage and new.get("checkpointStep") == old.get("checkpointStep")
+    if not same_stage or new.get("checkpointStep") != old.get("checkpointStep"):
+        return 0.0
+    if changes.keys() <= _FAST_MOVING:
+        return STATUS_SECONDS
+    return PASSING_SECONDS if _only_starts(changes, wanted=wanted, held=held) else 0.0
+
+
+def _only_starts(changes: Mapping[str, object], *, wanted: Status, held: Status) -> bool:
+    """Whether only the words about a wait change, or that the attempt in flight has begun to work."""
+    states = [[(c["type"], c["status"]) for c in status.get("conditions", [])] for status in (wanted, held)]
+    same = states[0] == states[1] and _without_start(wanted) == _without_start(held)
+    return same and changes.keys() <= _FAST_MOVING | {"conditions", "attempts"}
+
+
+def _without_start(status: Status) -> list[dict[str, object]]:
+    return [{key: value for key, value in entry.items() if key != "ranAt"} for entry in status.get("attempts", [])]

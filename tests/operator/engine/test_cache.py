@@ -283,3 +283,12 @@ def test_a_status_that_the_schema_does_not_allow_is_held_as_it_is() -> None:
     cache = Cache()
     cache.put_run(run)
     assert cache.find(run.key) is run
+
+
+def test_a_job_whose_deletion_was_accepted_is_not_deleted_again() -> None:
+    cache = filled()
+    cache.note_deletion(RUN, a_job().uid)
+    cache.note_deletion(RUN, "one that is not known")
+    assert [job.deleting for job in cache.jobs_of(RUN)] == [True]
+    cache.drop_job(a_job())
+    assert cache.jobs_of(RUN) == ()

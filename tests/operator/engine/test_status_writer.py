@@ -12,7 +12,7 @@ import pytest
 
 from trainingrun.api.names import Stage
 from trainingrun.api.run import Run
-from trainingrun.api.status import StageAttempts, Status, Tensorboard, Training
+from trainingrun.api.status import Condition, StageAttempts, Status, Tensorboard, Training
 from trainingrun.domain.draft import Draft
 from trainingrun.engine.cache import Cache
 from trainingrun.engine.memory import Memories
@@ -129,6 +129,8 @@ async def test_the_end_of_an_attempt_that_is_not_stored_either_is_recovered_with
     assert body["training"] == {"step": 300}
 
 
+WAITS: Condition = {"type": "Prepared", "status": "False", "reason": "PodPending", "message": "It waits."}
+IN_FLIGHT: StageAttempts = {"stage": "prep", "number": 1}
 BOARD: Tensorboard = {"serviceName": "tire-tensorboard", "url": "http://tire-tensorboard"}
 AWAY: Tensorboard = {"yields": 1, "returnsAt": "2026-01-01T00:01:00Z"}
 
@@ -154,16 +156,21 @@ async def test_a_tensorboard_of_a_lost_status_is_recovered(stored: Status, wante
         ({"training": {"step": 20}}, True),
         ({"training": {"step": 20, "checkpointStep": 20}}, False),
         ({"phase": "Training"}, False),
+        ({"conditions": [{**WAITS, "message": "It is being started."}], "message": "It is being started."}, True),
+        ({"attempts": [{**IN_FLIGHT, "ranAt": "2026-01-01T00:00:00Z"}]}, True),
+        ({"conditions": [{**WAITS, "status": "True"}]}, False),
+        ({"attempts": [{**IN_FLIGHT, "ended": 1}]}, False),
     ],
-    ids=["saved images", "step", "checkpoint", "phase"],
+    ids=["saved images", "step", "checkpoint", "phase", "words", "began to work", "condition", "end"],
 )
 async def test_progress_alone_is_written_every_few_seconds(wanted: Status, postponed: bool) -> None:
-    run, server, memories = a_run().build(), Conflicts(), Memories()
+    run = a_run().status(conditions=[WAITS], attempts=[IN_FLIGHT]).build()
+    server, memories = Conflicts(), Memories()
     memories.of(run).patched_at = time.monotonic()
     writer = writer_of(run, server, memories)
     if postponed:
-        assert not await writer.write(run, draft_of(run, wanted), urgent=False)
+        assert not await writer.write(run, draft_of(run, {**run.status, **wanted}), urgent=False)
     else:
         with pytest.raises(ConflictError):
-            await writer.write(run, draft_of(run, wanted), urgent=False)
+            await writer.write(run, draft_of(run, {**run.status, **wanted}), urgent=False)
     assert bool(server.bodies) is not postponed

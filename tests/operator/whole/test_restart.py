@@ -104,7 +104,6 @@ async def test_finished_runs_are_not_looked_at_again(world: World) -> None:
     await eventually(lambda: world.status("run-3").get("retry") == 1, what="one that is changed is looked at")
 
 
-
 async def test_runs_that_ended_while_no_operator_was_there_are_caught_up(world: World) -> None:
     world.cluster.script = None
     await world.start_operator()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import aiohttp
@@ -57,6 +58,16 @@ def without_progress(status: Object) -> Object:
     kept["attempts"] = [{k: v for k, v in a.items() if k not in {"ranAt", "jobUID"}} for a in status["attempts"]]
     kept.pop("training", None)
     return kept
+
+
+async def test_what_passes_is_not_written_and_each_job_is_deleted_once(world: World) -> None:
+    await world.start_operator()
+    world.store.create("trainingruns", a_run().spec(tensorboard={"enabled": False}).body())
+    await world.finished()
+    await eventually(lambda: not list(world.store.select("jobs")), what="finished Jobs are deleted")
+    await asyncio.sleep(0.5)
+    assert [r.method for r in world.server.writes("/jobs/")] == ["DELETE"] * 3
+    assert [r.method for r in world.server.writes("/status")] == ["PATCH"] * 4
 
 
 async def test_requests_name_the_operator(world: World) -> None:
