@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 
 from hand_made import Hand, broken_by
@@ -30,6 +31,16 @@ def test_no_patch_without_a_change() -> None:
 
     assert broken_by(lambda hand: patch(hand, 200)) == {"no patch without a change"}
     assert not broken_by(lambda hand: patch(hand, 503, 200))
+
+
+def test_no_patch_without_a_version() -> None:
+    async def patch(hand: Hand, meta: dict[str, str]) -> None:
+        hand.lease("operator-0")
+        process = hand.world.start_operator()
+        await hand.world.server.call(process.client, "PATCH", STATUS, query={}, body=json.dumps({"metadata": meta}))
+
+    assert "no patch without a version" in broken_by(lambda hand: patch(hand, {}))
+    assert "no patch without a version" not in broken_by(lambda hand: patch(hand, {"resourceVersion": "1"}))
 
 
 def test_a_refused_creation_is_tried_again_after_a_pause() -> None:

@@ -86,10 +86,10 @@ class FactReader:
         A watch that has missed a deletion in a gap does not show that it lists again, if it finds nothing then.
         Returns whether there is news. What cannot be read holds nothing up.
         """
-        found = False
-        for uid in self._memories.of(run).warnings_to_read(uids, now=self._clock.monotonic()):
+        found, memory, now = False, self._memories.of(run), self._clock.monotonic()
+        for uid in memory.warnings_to_read(uids, now=now):
             try:
-                found |= await self._drop_if_gone(run, uid)
+                found |= memory.may_be_gone(uid, now=now) and await self._drop_if_gone(run, uid)
                 hint = await objects.newest_warning(self._api, namespace=run.namespace, uid=uid)
             except KubeError as error:
                 log.info("%s: no warnings about %s: %s", run.key, uid, error)

@@ -16,6 +16,7 @@ from trainingrun.domain.document import Document
 READ_WARNINGS_SECONDS: Final = 2.0  # a run that waits is looked at every three
 READ_WARNINGS_LATER_SECONDS: Final = 6.0
 EARLY_SECONDS: Final = 20.0
+MISSED_SECONDS: Final = 5.0  # when what still does not start is looked for: the watch may have missed its deletion
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ class Memory:
         due = [uid for uid, (first, last) in known.items() if now - last >= _pause(now - first)]
         self.warnings_read_at = {uid: (first, now if uid in due else last) for uid, (first, last) in known.items()}
         return due
+
+    def may_be_gone(self, uid: str, *, now: float) -> bool:
+        """Return whether an object has not started for so long that it is looked for."""
+        return now - self.warnings_read_at[uid][0] >= MISSED_SECONDS
 
     def lasts(self, reason: str, *, now: float, seconds: float) -> bool:
         """Return whether something has been refused for so long; it is refused now."""

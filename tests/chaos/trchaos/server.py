@@ -66,6 +66,7 @@ class Request(NamedTuple):
     changed: bool = False
     name: str = ""  # of an object that is to be created, or that is asked for
     injected: bool = False  # a fault has answered
+    blind: bool = False  # a patch that does not name the version that it changes
     outdated: bool = False  # it is for an owner, or asks for an object, whose deletion its client had seen before
 
 
@@ -141,6 +142,7 @@ class ModelServer:
         sent: dict[str, Any] = json.loads(body) if body else {}
         for arrived in self.arrivals:
             arrived(method, path, sent)
+        blind = method == "PATCH" and not (sent.get("metadata") or {}).get("resourceVersion")
         meta = sent.get("metadata") or {} if method == "POST" else {}
         outdated = of_missing or any(owner["uid"] in client.gone for owner in meta.get("ownerReferences") or ())
         name = str(meta.get("name") or query.get("fieldSelector", "").partition("metadata.name=")[2])
@@ -163,7 +165,9 @@ class ModelServer:
         lost = rule is not None and not rule.status and not rule.seconds
         at, changed = asyncio.get_running_loop().time(), self.store.version != version
         injected = rule is not None and bool(rule.status)
-        self._record(Request(at, client.name, method, path, 0 if lost else code, changed, name, injected, outdated))
+        self._record(
+            Request(at, client.name, method, path, 0 if lost else code, changed, name, injected, blind, outdated)
+        )
         client.count_call(method, before=False)
         late = rule.seconds if rule is not None else 0.0
         await asyncio.sleep(late + self._chance.uniform(*LATENCY))

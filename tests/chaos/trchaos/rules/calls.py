@@ -1,4 +1,4 @@
-"""Calls: no patch that changes nothing, no storm, and never two operators that write into one namespace."""
+"""Calls: no patch that changes nothing or names no version, no storm, never two operators in one namespace."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class Calls(Rule):
         if request.method == "GET" and request.outdated:
             text = f"{request.client} asks for {plural} {request.name}, and has seen its deletion"
             self.scene.broken("what was seen is used", "", text)
+        if request.blind:
+            self.scene.broken("no patch without a version", "", f"{request.client} patches {request.path}")
         if request.method == "PATCH" and plural == "trainingruns":
             self._changes(request, namespace)
         if request.method != "GET" and plural not in _UNCOUNTED:
