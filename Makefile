@@ -91,7 +91,7 @@ requirements: ## Update the requirement files with their hashes
 format: ## Format the Python code
 	@$(BIN) ruff format -q . && $(BIN) ruff check -q --fix .
 
-bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|orchestration)
+bench: ## Measure speed and memory (ONLY=images|prep|sizes|dirt|transfer|mirror|driver|fleet|orchestration)
 	@$(BIN) $(PY) -m trbench $(ONLY)
 
 .PHONY: help demo demo-down test fuzz chaos mutants chaos-mutants chaos-wire chaos-fleet chaos-storage chaos-resume chaos-node corpus servers networks tf2 e2e-long check images cluster-up cluster-down chart requirements format bench

@@ -21,6 +21,7 @@ PROGRAMS = {
     "transfer": "upload and download by the agent, compared with s5cmd",
     "mirror": "requests to the bucket that TensorBoard's mirror makes",
     "driver": "our training loop, compared with model_main of the Object Detection API",
+    "fleet": "many runs at once: throughput, CPU and requests, beside a bare program that creates the same Jobs",
     "orchestration": "time that cluster and operator add to a run; a second run on the same data",
 }
 
