@@ -11,7 +11,8 @@ from trchaos import faults, moments
 from trchaos.execution import execute
 from trchaos.moments import Moment
 from trchaos.schedule import Fault, RunPlan, Schedule
-from trchaos.stories import STORIES, tell
+from trchaos.stories import STORIES
+from trchaos.story import tell
 from trchaos.trace import Trace
 
 PLAN = RunPlan("run-0")

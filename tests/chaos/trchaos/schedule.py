@@ -12,7 +12,8 @@ from trchaos.agents import End
 from trchaos.cluster import Wish
 from trchaos.kind import seconds
 from trchaos.moments import Moment
-from trchaos.stories import STORIES, Story, tell
+from trchaos.stories import STORIES
+from trchaos.story import Story, tell
 
 NAMESPACES: Final = ("default", "vision", "robots")
 FAULT_SECONDS: Final = (30.0, 1800.0)  # within which all faults begin
