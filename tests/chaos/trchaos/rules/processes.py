@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trchaos.rules.rule import Scene
 
 LOGGERS: Final = ("trainingrun", "asyncio")
-TABLES: Final = ("runs", "jobs", "pods", "progress", "hints", "lost_boards")  # of the cache
+TABLES: Final = ("runs", "phases", "jobs", "pods", "progress", "hints", "lost_boards")  # of the cache
 
 
 def log_errors_only() -> None:
