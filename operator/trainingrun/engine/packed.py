@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from trainingrun.api import conditions
+from trainingrun.api import bounded_json, conditions
 from trainingrun.api.run import Run
 from trainingrun.api.status import Status
 
@@ -27,11 +27,14 @@ class Packed(Mapping[str, Any]):
     __slots__ = ("data",)
 
     def __init__(self, value: Mapping[str, Any]) -> None:
-        self.data = zlib.compress(json.dumps(value, separators=(",", ":")).encode(), _LEVEL)
+        """Raises ValueError or RecursionError for what is nested so deeply that reading it again could fail."""
+        text = json.dumps(value, separators=(",", ":")).encode()
+        bounded_json.document(text)
+        self.data = zlib.compress(text, _LEVEL)
 
     def unpacked(self) -> dict[str, Any]:
         """Return the object as it was."""
-        found: dict[str, Any] = json.loads(zlib.decompress(self.data))
+        found: dict[str, Any] = bounded_json.loads(zlib.decompress(self.data))
         return found
 
     def __getitem__(self, key: str) -> Any:
@@ -48,12 +51,11 @@ def pack(run: Run) -> Run:
     """Return a finished run in few bytes; any other run as it is."""
     if not _is_finished(run) or isinstance(run.spec, Packed):
         return run
-    return replace(
-        run,
-        namespace=sys.intern(run.namespace),
-        spec=Packed(run.spec),
-        status=cast("Status", Packed(run.status)),
-    )
+    try:
+        spec, status = Packed(run.spec), cast("Status", Packed(run.status))
+    except (ValueError, RecursionError):
+        return run
+    return replace(run, namespace=sys.intern(run.namespace), spec=spec, status=status)
 
 
 def unpack(run: Run) -> Run:

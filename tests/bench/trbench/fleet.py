@@ -15,11 +15,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from trainingrun.api.names import LABEL_RUN, LABEL_STAGE, Stage
 from trbench.fleet_costs import Costs, Requests
@@ -154,7 +154,7 @@ async def _measure(echo: Echo, *, runs: int, rounds: int, programs: tuple[str, .
 async def _block(place: Site, kube: Kube, program: str, *, runs: int) -> Block:
     """One program with so many runs, and everything deleted again."""
     block, moments = Block(program, runs), Moments()
-    watching = [asyncio.create_task(_watch(kube, plural, moments)) for plural in ("pods", "jobs", "trainingruns")]
+    watching = [asyncio.create_task(watch_runs(kube, plural, moments)) for plural in ("pods", "jobs", "trainingruns")]
     await asyncio.sleep(1)
     try:
         with _running(place, program, runs=runs) as (pid, user):
@@ -163,11 +163,11 @@ async def _block(place: Site, kube: Kube, program: str, *, runs: int) -> Block:
             costs.start()
             began = time.monotonic()
             if program == OPERATOR:
-                await _create(kube, runs=runs)
-                await _until(lambda: len(moments.finished) >= runs, what=f"{runs} runs to finish")
+                await create_runs(kube, runs=runs)
+                await until(lambda: len(moments.finished) >= runs, what=f"{runs} runs to finish")
             else:
                 last = Stage.EXPORT.value
-                await _until(
+                await until(
                     lambda: sum(stage == last for _, _, stage in moments.ended) >= runs, what=f"{runs} runs to finish"
                 )
             block.seconds = time.monotonic() - began
@@ -201,13 +201,14 @@ def _running(place: Site, program: str, *, runs: int) -> Iterator[tuple[int, str
         process.wait()
 
 
-async def _watch(kube: Kube, plural: str, moments: Moments) -> None:
+async def watch_runs(kube: Kube, plural: str, moments: Moments) -> None:
+    """Note all changes of a kind, without end."""
     async for kind, body in kube.watch(plural, ""):
         if kind != "DELETED":
             moments.see(plural, body)
 
 
-async def _create(kube: Kube, *, runs: int) -> None:
+async def create_runs(kube: Kube, *, runs: int) -> None:
     """Create all runs as fast as the API server takes them."""
     at_once = asyncio.Semaphore(CREATES_AT_ONCE)
 
@@ -236,7 +237,8 @@ async def _clear(kube: Kube) -> None:
         await asyncio.sleep(1)
 
 
-async def _until(holds: Any, *, what: str) -> None:
+async def until(holds: Callable[[], bool], *, what: str) -> None:
+    """Wait until something holds; raises DemoError."""
     deadline = time.monotonic() + SECONDS
     while not holds():
         if time.monotonic() > deadline:

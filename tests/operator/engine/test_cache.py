@@ -292,3 +292,13 @@ def test_a_job_whose_deletion_was_accepted_is_not_deleted_again() -> None:
     assert [job.deleting for job in cache.jobs_of(RUN)] == [True]
     cache.drop_job(a_job())
     assert cache.jobs_of(RUN) == ()
+
+
+def test_a_spec_that_is_nested_too_deeply_to_be_read_again_is_held_as_it_is() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    run = replace(a_run().condition("Finished").build(), spec={"model": {"overrides": deep}})
+    cache = Cache()
+    cache.put_run(run)
+    assert cache.find(run.key) is run
