@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from trainingrun.api.names import LABEL_STAGE, Stage
+from trchaosfleet.site import serve_runs
 from trcluster import Cluster
-from trcluster.command import CommandError
 from trcluster.waiting import until
 from trdemo.shell import Kubectl
 from trfakes.fake_cluster import verdict
 from trfakes.operator_process import CHART, OperatorProcess, helm
 
-ROOT: Final = Path(__file__).resolve().parents[3]
-CRD: Final = ROOT / "manifests" / "crd" / "trainingruns.trainingrun.dev.yaml"
 RELEASE, SYSTEM, CLUSTER = "trainingrun-operator", "bench-system", "bench-fleet"
 NAMESPACES: Final = tuple(f"bench-{number}" for number in range(10))
 NODES: Final = 10
@@ -54,10 +52,7 @@ def site(*, work_seconds: float) -> Iterator[Site]:
         tempfile.TemporaryDirectory(prefix="trainingrun-bench-") as folder,
     ):
         kubectl = Kubectl(cluster.layout.binary("kubectl"), kubeconfig=str(cluster.kubeconfig))
-        kubectl("apply", "--server-side", "--filename", str(CRD))
-        kubectl.wait("--for=condition=Established", "--filename", str(CRD), seconds=120)
-        served = ("get", "trainingruns.trainingrun.dev", "--all-namespaces", "--output=name")
-        until(lambda: kubectl(*served) == "", what="TrainingRuns to be served", seconds=120, not_yet=(CommandError,))
+        serve_runs(kubectl)
         spaces = ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in (SYSTEM, *NAMESPACES))
         kubectl.apply(*spaces)
         for namespace in NAMESPACES:

@@ -44,12 +44,17 @@ def site(name: str) -> Iterator[tuple[Cluster, Kubectl]]:
     with Cluster(name, tier="fleet", fake_nodes=NODES) as cluster:
         cluster.service("stop", "kwok")
         kubectl = Kubectl(str(ensure(("kubectl",), echo=print)["kubectl"]), kubeconfig=str(cluster.kubeconfig))
-        kubectl("apply", "--server-side", "--filename", str(CRD))
-        kubectl.wait("--for=condition=Established", "--filename", str(CRD), seconds=120)
-        served = ("get", "trainingruns.trainingrun.dev", "--all-namespaces", "--output=name")
-        until(lambda: kubectl(*served) == "", what="TrainingRuns to be served", seconds=120, not_yet=(CommandError,))
+        serve_runs(kubectl)
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
         yield cluster, kubectl
+
+
+def serve_runs(kubectl: Kubectl) -> None:
+    """Install the CRD, and wait until the API server serves TrainingRuns."""
+    kubectl("apply", "--server-side", "--filename", str(CRD))
+    kubectl.wait("--for=condition=Established", "--filename", str(CRD), seconds=120)
+    served = ("get", "trainingruns.trainingrun.dev", "--all-namespaces", "--output=name")
+    until(lambda: kubectl(*served) == "", what="TrainingRuns to be served", seconds=120, not_yet=(CommandError,))
 
 
 def install(kubectl: Kubectl, number: int) -> Lane:
