@@ -83,10 +83,14 @@ def tire_run(name: str, **changes: Mapping[str, Any]) -> Object:
     return {**run, "spec": spec}
 
 
-def small_run(name: str, **changes: Any) -> Object:
-    """A run that leaves the node room for others: no TensorBoard, small requests."""
+def small_run(name: str, *, train: Mapping[str, Any] = MappingProxyType({}), **changes: Any) -> Object:
+    """A run that leaves the node room for others: no TensorBoard, small requests.
+
+    It keeps its checkpoints, so that a bucket can be compared with what was in it before, however long ago.
+    """
     export = {**SMALL_PREP, "evalImages": 5}
-    return tire_run(name, prep=SMALL_PREP, export=export, tensorboard={"enabled": False}, **changes)
+    train = {"keepCheckpoints": {"last": 100}, **train}
+    return tire_run(name, prep=SMALL_PREP, export=export, tensorboard={"enabled": False}, train=train, **changes)
 
 
 def stand_in_run(
